@@ -13,6 +13,7 @@ The tree (a leaf also inherits the builtin a user would catch)::
     |   +-- UnstableIdentity (TypeError)      a value has no identity that another process would find again
     +-- StoreError
     |   +-- ResultNotFound (LookupError)      mode "read-only" and nothing stored
+    |   +-- ResultNotStored (OSError)         computed, but the disk or the value did not allow storing it
     |   +-- CorruptResult (ValueError)        stored bytes cannot be read
     |   +-- UntrustedResult (PermissionError) a pickle that others could have written
     |   +-- UidCollision (RuntimeError)       two configs, one uid folder
@@ -46,6 +47,7 @@ __all__ = [
     "JobFailed",
     "RepeatedTasks",
     "ResultNotFound",
+    "ResultNotStored",
     "StoreError",
     "SubmissionFailed",
     "UidCollision",
@@ -96,6 +98,19 @@ class StoreError(ExcaError):
 
 class ResultNotFound(StoreError, LookupError):
     """Nothing is stored, and the mode forbids computing."""
+
+
+class ResultNotStored(StoreError, OSError):
+    """A value was computed but could not be stored; it is not lost: see `value`.
+
+    Attributes
+    ----------
+    value: what was computed.
+    """
+
+    def __init__(self, message: str, value: object = None) -> None:
+        super().__init__(message)
+        self.value = value
 
 
 class CorruptResult(StoreError, ValueError):

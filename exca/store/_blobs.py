@@ -1,0 +1,90 @@
+"""Bulk data beside a result: one file per array or data frame, named so that no two writers share one."""
+
+from __future__ import annotations
+
+import io
+import secrets
+from pathlib import Path
+from typing import Any
+
+from exca.errors import CorruptResult
+from exca.store._files import Permissions, write_whole
+from exca.store._values import NotSafelyStorable
+
+__all__ = ["FolderBlobs"]
+
+_SUFFIX = {"array": "npy", "frame": "parquet", "json": "json", "pickle": "pkl"}
+
+
+class FolderBlobs:
+    """Writes blobs to, and reads them from, one folder.
+
+    Formats: ``.npy`` version 1-3 (numpy.lib.format), Apache Parquet, JSON text, pickle protocol 5.
+    """
+
+    def __init__(self, folder: Path, permissions: Permissions = None) -> None:
+        self.folder = folder
+        self._permissions = permissions
+        self.names: list[str] = []
+
+    def write(self, kind: str, value: Any) -> str:
+        """Store a value of that kind and return the name of its file inside the folder."""
+        content = value if isinstance(value, bytes) else _WRITERS[kind](value)
+        name = f"value-{secrets.token_hex(6)}.{_SUFFIX[kind]}"
+        write_whole(self.folder / name, content, self._permissions, durable=True)
+        self.names.append(name)
+        return name
+
+    def read(self, kind: str, name: str) -> Any:
+        """Load a value that `write` stored."""
+        path = self.folder / name
+        if path.parent != self.folder:  # a name is data from disk: it must not lead elsewhere
+            raise CorruptResult(f"{self.folder} refers to a file outside of it: {name!r}")
+        return _READERS[kind](path)
+
+
+def _array_bytes(value: Any) -> memoryview:
+    import numpy
+
+    buffer = io.BytesIO()
+    numpy.lib.format.write_array(buffer, value, allow_pickle=False)
+    return buffer.getbuffer()
+
+
+def _read_array(path: Path) -> Any:
+    import numpy
+
+    return numpy.load(path, allow_pickle=False)
+
+
+def _frame_bytes(value: Any) -> bytes:
+    """Parquet, if it gives back the very same frame; a frame that parquet would change is not safely storable."""
+    import pandas
+
+    buffer = io.BytesIO()
+    try:
+        value.to_parquet(buffer)
+        copy = pandas.read_parquet(io.BytesIO(buffer.getvalue()))
+        pandas.testing.assert_frame_equal(value, copy, check_exact=True, check_freq=False)
+    except ImportError as error:
+        raise NotSafelyStorable("parquet needs pyarrow: pip install 'exca-hydra[pandas]'") from error
+    except (AssertionError, ValueError, TypeError, NotImplementedError) as error:
+        raise NotSafelyStorable(f"parquet would change this data frame: {error}") from error
+    if value.attrs != copy.attrs:
+        raise NotSafelyStorable("parquet would lose the attrs of this data frame")
+    return buffer.getvalue()
+
+
+def _read_frame(path: Path) -> Any:
+    import pandas
+
+    return pandas.read_parquet(path)
+
+
+_WRITERS: dict[str, Any] = {"array": _array_bytes, "frame": _frame_bytes}
+_READERS: dict[str, Any] = {
+    "array": _read_array,
+    "frame": _read_frame,
+    "json": Path.read_bytes,
+    "pickle": Path.read_bytes,
+}

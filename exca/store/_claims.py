@@ -1,0 +1,189 @@
+"""Claims: the note "this is being computed, by this live process", so that work is not done twice.
+
+A claim is advisory. Losing one costs work, never data: results are published first-writer-wins whatever the claims
+say. The author of a claim is checked by its process stamp where it can be seen from here, and by a heartbeat (the
+modification time of the note) where it cannot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+from exca.liveness import Stamp
+from exca.store._files import Permissions, remove_quietly, temporary_path, write_whole
+
+__all__ = ["Claim", "ClaimWatch"]
+
+HEARTBEAT_S: Final = 5.0
+SILENCE_S: Final = 60.0
+
+
+class Claim:
+    """A claim held by this process; release it when the result is stored, or use it as a context.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     claim = Claim.take(Path(folder) / "claim.json")
+    ...     claim.release()
+    """
+
+    __slots__ = ("_token", "path")
+
+    def __init__(self, path: Path, token: str) -> None:
+        self.path = path
+        self._token = token
+
+    @classmethod
+    def take(cls, path: Path, permissions: Permissions = None) -> Claim | None:
+        """Try to claim; None if somebody alive holds the claim. The folder must exist."""
+        stamp = Stamp.current().to_dict()
+        token = f"{os.getpid()}-{threading.get_ident()}-{time.time_ns()}"
+        text = json.dumps({"token": token, "process": stamp, "since": time.time()}).encode()
+        temporary = temporary_path(path)
+        write_whole(temporary, text, permissions)
+        try:
+            if not _link(temporary, path):
+                return None
+        finally:
+            remove_quietly(temporary)
+        claim = cls(path, token)
+        _HEART.add(path)
+        return claim
+
+    def release(self) -> None:
+        """Give the claim back; nothing happens if somebody took it over."""
+        _HEART.discard(self.path)
+        note = _read(self.path)
+        if note is not None and note.get("token") == self._token:
+            remove_quietly(self.path)
+
+    def __enter__(self) -> Claim:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class ClaimWatch:
+    """Watches a claim that somebody else may hold.
+
+    Keep one watch per wait: the silence of an author on another machine is measured by this process's own clock, so
+    that clocks which disagree do no harm.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._last: tuple[int, float] | None = None
+
+    def alive(self) -> bool:
+        """Whether somebody alive holds the claim; the claim of a dead author is cleared away."""
+        note = _read(self._path)
+        if note is None:
+            return False
+        stamp = Stamp.from_dict(note.get("process"))
+        state = "elsewhere" if stamp is None else stamp.liveness()
+        if state == "elsewhere":
+            state = "dead" if self._silent() else "alive"
+        if state == "dead":
+            _clear(self._path, note)
+            return False
+        return True
+
+    def holder(self) -> str:
+        """Who holds the claim, for messages."""
+        stamp = Stamp.from_dict((_read(self._path) or {}).get("process"))
+        return "nobody" if stamp is None else f"process {stamp.pid} on {stamp.host}"
+
+    def _silent(self) -> bool:
+        try:
+            beat = self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return True
+        now = time.monotonic()
+        if self._last is None or self._last[0] != beat:
+            # A first look trusts the clocks only for what is hopelessly old.
+            self._last = (beat, now)
+            return time.time() - beat / 1e9 > 60 * SILENCE_S
+        return now - self._last[1] > SILENCE_S
+
+
+class _Heart:
+    """One daemon thread per process that touches the claims this process holds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._paths: set[Path] = set()
+        self._pid = 0
+
+    def add(self, path: Path) -> None:
+        with self._lock:
+            if self._pid != os.getpid():  # first use, or a fork: threads do not survive one, nor do the claims
+                self._pid = os.getpid()
+                self._paths = set()
+                threading.Thread(target=self._beat, name="exca-claims", daemon=True).start()
+            self._paths.add(path)
+
+    def discard(self, path: Path) -> None:
+        with self._lock:
+            self._paths.discard(path)
+
+    def _beat(self) -> None:
+        while True:
+            time.sleep(HEARTBEAT_S)
+            with self._lock:
+                paths = list(self._paths)
+            for path in paths:
+                with contextlib.suppress(OSError):
+                    os.utime(path)
+
+
+_HEART = _Heart()
+
+
+def _link(temporary: Path, path: Path) -> bool:
+    """Create the claim from a whole file, so that nobody ever reads half a note."""
+    for _ in range(2):
+        try:
+            os.link(temporary, path)
+            return True
+        except FileExistsError:
+            if ClaimWatch(path).alive():
+                return False
+        except OSError:  # no hard links here: exclusive creation is the next best
+            with contextlib.suppress(FileExistsError), open(path, "xb") as stream:
+                stream.write(temporary.read_bytes())
+                return True
+            if ClaimWatch(path).alive():
+                return False
+    return False
+
+
+def _read(path: Path) -> dict[str, object] | None:
+    try:
+        data = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _clear(path: Path, seen: dict[str, object]) -> None:
+    """Remove a dead claim; of several processes that try, one wins, and a fresh claim is put back."""
+    aside = temporary_path(path)
+    try:
+        os.rename(path, aside)
+    except FileNotFoundError:
+        return
+    if _read(aside) != seen:
+        with contextlib.suppress(OSError):
+            os.link(aside, path)
+    remove_quietly(aside)

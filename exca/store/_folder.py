@@ -1,0 +1,229 @@
+"""Results in uid folders: ``FOLDER/UID/result.json`` and, beside it, the files of bulk values.
+
+``result.json`` is written last and in one step, so it is the commit: what it does not mention does not exist.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from exca.errors import CorruptResult, ResultNotStored
+from exca.store._blobs import FolderBlobs
+from exca.store._claims import Claim, ClaimWatch
+from exca.store._entry import Outcome
+from exca.store._failures import describe_error, rebuild_error
+from exca.store._files import Permissions, make_folder, publish, remove_quietly, write_whole
+from exca.store._pickles import check_trust, dumps, loads
+from exca.store._values import NotSafelyStorable, decode, encode
+
+__all__ = ["FolderEntry", "FolderStore"]
+
+FORMAT: Final = 1
+INLINE_BYTES: Final = 16_384  # a larger JSON value gets a file of its own, so that reading the status stays cheap
+_RESULT: Final = "result.json"
+_CLAIM: Final = "claim.json"
+
+
+class FolderStore:
+    """A store in a folder, shared by any number of processes and machines.
+
+    Parameters
+    ----------
+    folder: the root; created when the first result is stored.
+    permissions: mode bits for new folders and files (execute bits apply to folders only); None: the umask decides.
+    """
+
+    def __init__(self, folder: Path, permissions: Permissions = None) -> None:
+        self.folder = folder
+        self.permissions = permissions
+
+    def entry(self, uid: str) -> FolderEntry:
+        # docstring inherited
+        return FolderEntry(self.folder / uid, self.permissions)
+
+    def entries(self, prefix: str) -> list[FolderEntry]:
+        # docstring inherited
+        try:
+            names = sorted(os.listdir(self.folder / prefix))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [self.entry(f"{prefix}/{name}") for name in names if not name.startswith(".")]
+
+
+class FolderEntry:
+    """One uid folder."""
+
+    __slots__ = ("_permissions", "path")
+
+    def __init__(self, path: Path, permissions: Permissions) -> None:
+        self.path = path
+        self._permissions = permissions
+
+    def outcome(self) -> Outcome | None:
+        # docstring inherited
+        try:
+            with open(os.path.join(self.path, _RESULT), "rb") as stream:
+                text = stream.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            record = json.loads(text)
+            return Outcome(record["status"], record["facts"], record)
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorruptResult(
+                f"{self.path / _RESULT} is not a result ({error}). Remove it, or recompute with mode='force'."
+            ) from error
+
+    def load(self, outcome: Outcome) -> Any:
+        # docstring inherited
+        try:
+            return self._load(outcome.record)
+        except FileNotFoundError:
+            newer = self.outcome()  # a forced recomputation may have replaced the files between the two reads
+            if newer is None or newer.record == outcome.record:
+                raise CorruptResult(
+                    f"{self.path / _RESULT} names a file that is gone: {outcome.record.get('files')}. "
+                    "Recompute with mode='force'."
+                ) from None
+            return self._load(newer.record)
+
+    def error(self, outcome: Outcome) -> BaseException:
+        # docstring inherited
+        origin = self.path / _RESULT
+        described = outcome.record["error"]
+        error = rebuild_error(described, origin, self._permissions)
+        error.add_note(f"--- the stored error, as it was raised ---\n{described['traceback'].rstrip()}")
+        error.add_note(f"stored in {self.path}; recompute with mode='retry'")
+        return error
+
+    def write_value(self, value: Any, facts: Mapping[str, Any], *, replace: bool) -> bool:
+        # docstring inherited
+        blobs = FolderBlobs(self.path, self._permissions)
+        try:
+            record = {
+                "exca": FORMAT,
+                "status": "completed",
+                "facts": dict(facts),
+                **_described_value(value, blobs),
+            }
+            return self._publish(record, blobs, replace=replace)
+        except BaseException as error:
+            self._discard(blobs.names)
+            if isinstance(error, Exception):
+                raise ResultNotStored(
+                    f"the result was computed but not stored in {self.path}: {type(error).__name__}: {error}. "
+                    "The value is in this error's `value`.",
+                    value,
+                ) from error
+            raise
+
+    def write_error(self, error: BaseException, facts: Mapping[str, Any], *, replace: bool) -> bool:
+        # docstring inherited
+        record = {
+            "exca": FORMAT,
+            "status": "failed",
+            "facts": dict(facts),
+            "error": describe_error(error),
+            "files": [],
+        }
+        return self._publish(record, FolderBlobs(self.path, self._permissions), replace=replace)
+
+    def prepare(self, manifests: Mapping[str, str]) -> None:
+        # docstring inherited
+        make_folder(self.path, self._permissions)
+        for name, text in manifests.items():
+            target = self.path / name
+            if not target.exists():
+                write_whole(target, text.encode(), self._permissions)
+
+    def read_note(self, name: str) -> str | None:
+        # docstring inherited
+        try:
+            return (self.path / name).read_text()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def write_note(self, name: str, text: str) -> None:
+        # docstring inherited
+        write_whole(self.path / name, text.encode(), self._permissions)
+
+    def claim(self) -> Claim | None:
+        # docstring inherited
+        return Claim.take(self.path / _CLAIM, self._permissions)
+
+    def watch(self) -> ClaimWatch:
+        # docstring inherited
+        return ClaimWatch(self.path / _CLAIM)
+
+    def link(self, name: str, target: Path) -> None:
+        # docstring inherited
+        link = self.path / name
+        temporary = self.path / f".{name}.{secrets.token_hex(6)}.tmp"
+        # relative, so that a cache folder can be moved or mounted elsewhere
+        temporary.symlink_to(os.path.relpath(target, self.path), target_is_directory=True)
+        os.replace(temporary, link)
+
+    def delete(self) -> None:
+        # docstring inherited
+        with contextlib.suppress(CorruptResult):
+            outcome = self.outcome()
+            files = [] if outcome is None else outcome.record.get("files", [])
+            remove_quietly(self.path / _RESULT)
+            self._discard(files)
+        for name in (_RESULT, "job.json", "submitit", "code"):
+            remove_quietly(self.path / name)
+
+    def _publish(self, record: dict[str, Any], blobs: FolderBlobs, *, replace: bool) -> bool:
+        old = self._files_of_current() if replace else []
+        content = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
+        won = publish(self.path / _RESULT, content, self._permissions, replace=replace)
+        self._discard(old if won else blobs.names)
+        return won
+
+    def _files_of_current(self) -> list[str]:
+        try:
+            outcome = self.outcome()
+        except CorruptResult:
+            return []
+        return [] if outcome is None else list(outcome.record.get("files", []))
+
+    def _discard(self, names: list[str]) -> None:
+        for name in names:
+            if os.path.basename(name) == name:
+                remove_quietly(self.path / name)
+
+    def _load(self, record: Mapping[str, Any]) -> Any:
+        blobs = FolderBlobs(self.path, self._permissions)
+        kind, content = record["format"], record["value"]
+        try:
+            if kind == "pickle":
+                check_trust(self.path / content, self._permissions)
+                return loads(blobs.read("pickle", content), self.path / content)
+            return decode(json.loads(blobs.read("json", content)) if kind == "json-file" else content, blobs)
+        except (ValueError, KeyError, TypeError, EOFError) as error:
+            if isinstance(error, CorruptResult):
+                raise
+            raise CorruptResult(
+                f"the value in {self.path} cannot be read: {error}. Recompute with mode='force'."
+            ) from error
+
+
+def _described_value(value: Any, blobs: FolderBlobs) -> dict[str, Any]:
+    """The part of a record that holds a value: inline JSON, JSON in a file, or a pickle."""
+    try:
+        data = encode(value, blobs)
+        text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    except (NotSafelyStorable, RecursionError):
+        for name in blobs.names:
+            remove_quietly(blobs.folder / name)
+        blobs.names.clear()
+        return {"format": "pickle", "value": blobs.write("pickle", dumps(value)), "files": blobs.names}
+    if len(text) > INLINE_BYTES:
+        return {"format": "json-file", "value": blobs.write("json", text.encode()), "files": blobs.names}
+    return {"format": "json", "value": data, "files": blobs.names}

@@ -1,0 +1,116 @@
+"""A store in RAM: the double that tests of other rooms use, held to the same contract as the folder."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from exca.store._entry import Outcome
+from exca.store._failures import describe_error, rebuild_error
+
+__all__ = ["MemoryEntry", "MemoryStore"]
+
+
+class MemoryStore:
+    """A store that lives as long as the object."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, MemoryEntry] = {}
+
+    def entry(self, uid: str) -> MemoryEntry:
+        # docstring inherited
+        return self._entries.setdefault(uid, MemoryEntry())
+
+    def entries(self, prefix: str) -> list[MemoryEntry]:
+        # docstring inherited
+        return [self._entries[uid] for uid in sorted(self._entries) if uid.startswith(f"{prefix}/")]
+
+
+class MemoryEntry:
+    """One uid of a `MemoryStore`; values are kept as bytes so that nobody shares objects with anybody."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+        self._lock = threading.Lock()
+        self._outcome: Outcome | None = None
+        self._notes: dict[str, str] = {}
+        self._claimed = False
+
+    def outcome(self) -> Outcome | None:
+        # docstring inherited
+        return self._outcome
+
+    def load(self, outcome: Outcome) -> Any:
+        # docstring inherited
+        return pickle.loads(outcome.record["value"])
+
+    def error(self, outcome: Outcome) -> BaseException:
+        # docstring inherited
+        described = outcome.record["error"]
+        error = rebuild_error(described, Path("memory"), None)
+        error.add_note(f"--- the stored error, as it was raised ---\n{described['traceback'].rstrip()}")
+        return error
+
+    def write_value(self, value: Any, facts: Mapping[str, Any], *, replace: bool) -> bool:
+        # docstring inherited
+        return self._publish(Outcome("completed", dict(facts), {"value": pickle.dumps(value)}), replace)
+
+    def write_error(self, error: BaseException, facts: Mapping[str, Any], *, replace: bool) -> bool:
+        # docstring inherited
+        return self._publish(Outcome("failed", dict(facts), {"error": describe_error(error)}), replace)
+
+    def prepare(self, manifests: Mapping[str, str]) -> None:
+        # docstring inherited
+        for name, text in manifests.items():
+            self._notes.setdefault(name, text)
+
+    def read_note(self, name: str) -> str | None:
+        # docstring inherited
+        return self._notes.get(name)
+
+    def write_note(self, name: str, text: str) -> None:
+        # docstring inherited
+        self._notes[name] = text
+
+    def claim(self) -> MemoryEntry | None:
+        # docstring inherited
+        with self._lock:
+            if self._claimed:
+                return None
+            self._claimed = True
+        return self
+
+    def release(self) -> None:
+        # docstring inherited
+        self._claimed = False
+
+    def watch(self) -> MemoryEntry:
+        # docstring inherited
+        return self
+
+    def alive(self) -> bool:
+        # docstring inherited
+        return self._claimed
+
+    def holder(self) -> str:
+        # docstring inherited
+        return "another thread"
+
+    def link(self, name: str, target: Path) -> None:
+        # docstring inherited
+        self._notes[name] = str(target)
+
+    def delete(self) -> None:
+        # docstring inherited
+        self._outcome = None
+        self._notes.pop("job.json", None)
+
+    def _publish(self, outcome: Outcome, replace: bool) -> bool:
+        with self._lock:
+            if self._outcome is not None and not replace:
+                return False
+            self._outcome = outcome
+            return True

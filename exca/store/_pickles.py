@@ -1,0 +1,84 @@
+"""Pickles, the last resort: only read back if nobody else could have written them."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import pickle
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+from exca.errors import CorruptResult, UntrustedResult
+from exca.main_module import main_name
+from exca.store._files import Permissions
+
+__all__ = ["check_trust", "dumps", "loads"]
+
+
+def dumps(value: object) -> bytes:
+    """Pickle a value so that classes of the running script are found again by running or by importing that script.
+
+    Raises
+    ------
+    Exception
+        whatever the value's own pickling raises.
+    """
+    import cloudpickle
+
+    class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, type) and obj.__module__ == "__main__" and "<locals>" not in obj.__qualname__:
+                return find_in_main, (main_name(), obj.__qualname__)
+            return super().reducer_override(obj)
+
+    buffer = io.BytesIO()
+    _Pickler(buffer, protocol=5).dump(value)
+    return buffer.getvalue()
+
+
+def loads(content: bytes, origin: Path) -> Any:
+    """Unpickle; the caller has called `check_trust` on the file.
+
+    Raises
+    ------
+    CorruptResult
+        if the bytes do not unpickle here, with the reason (often a module that is missing or has changed).
+    """
+    try:
+        return pickle.loads(content)
+    except Exception as error:
+        raise CorruptResult(
+            f"{origin} does not unpickle: {type(error).__name__}: {error}. Its classes must be importable as they "
+            "were; or recompute with mode='force'."
+        ) from error
+
+
+def check_trust(path: Path, permissions: Permissions) -> None:
+    """Refuse a pickle that any user could have put there, since reading one can run any code.
+
+    Raises
+    ------
+    UntrustedResult
+        if the file or its folder is writable for everybody, unless ``permissions`` asked for that.
+    """
+    if permissions is not None and permissions & stat.S_IWOTH:
+        return
+    for place in (path, path.parent):
+        mode = os.stat(place).st_mode
+        if mode & stat.S_IWOTH and not (place is not path and mode & stat.S_ISVTX):
+            raise UntrustedResult(
+                f"{path} is a pickle, and {place} can be written by every user of this machine (mode "
+                f"{stat.filemode(mode)}); loading it could run anybody's code. If you trust it, run chmod o-w on "
+                "it, or set the infra's permissions to a mode that lets others write."
+            )
+
+
+def find_in_main(module: str, qualname: str) -> Any:
+    """Find a class of the script that is being run, or import the script under its own name."""
+    holder: Any = sys.modules["__main__"] if main_name() == module else importlib.import_module(module)
+    for part in qualname.split("."):
+        holder = getattr(holder, part)
+    return holder
