@@ -1,4 +1,4 @@
-"""The example app is a folder of scripts, not a package: its modules are found as when a script of it is run."""
+"""The example app is a folder of scripts: its modules are found here as when one of them is run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The learning code of the example app: right gradients, an honest split, the same numbers for the same seed."""
+"""The learning code of the example app: right gradients, an honest split, the steps of the optimiser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The experiment of the example app: accuracy on digits never seen, reproducibility, and its configuration."""
+"""The experiment of the example app: accuracy on unseen digits, reproducibility, configuration."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def test_config_tree_composes_to_the_same_experiment_as_python() -> None:
 
 
 def test_an_option_in_yaml_stands_beside_those_of_the_union() -> None:
-    composed = exca.hydra.compose(
-        Experiment, overrides=["model=deep"], config_dir=str(CONF), config_name="config"
-    )
+    composed = exca.hydra.compose(Experiment, overrides=["model=deep"], config_dir=str(CONF), config_name="config")
     assert composed.model == Mlp(hidden=96, layers=3)
 
 

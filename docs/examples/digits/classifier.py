@@ -34,7 +34,7 @@ class Split:
 def load_digits(test_fraction: float, seed: int) -> Split:
     """Split the 1,797 handwritten digits of scikit-learn (8x8 pixels), each class in the same proportion.
 
-    Source: test part of "Optical Recognition of Handwritten Digits", UCI repository, shipped with scikit-learn.
+    Source: test part of "Optical Recognition of Handwritten Digits", UCI, shipped with scikit-learn.
     """
     # Here and not above: a cached point never needs scikit-learn, which takes a second to import.
     from sklearn import datasets

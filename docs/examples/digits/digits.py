@@ -84,9 +84,8 @@ class Experiment(BaseModel):
                 gradients = classifier.gradients(data.train_x[batch], data.train_y[batch])
                 optim.step(classifier.parameters, gradients)
             if (epoch + 1) % 10 == 0:
-                print(
-                    f"epoch {epoch + 1}: loss {classifier.loss(data.train_x, data.train_y):.4f}", flush=True
-                )
+                loss = classifier.loss(data.train_x, data.train_y)
+                print(f"epoch {epoch + 1}: training loss {loss:.4f} nats", flush=True)
         return {
             "test_accuracy": classifier.accuracy(data.test_x, data.test_y),
             "train_accuracy": classifier.accuracy(data.train_x, data.train_y),

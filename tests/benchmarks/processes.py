@@ -1,0 +1,102 @@
+"""Costs of whole processes: imports, Hydra sweeps, and what the plugin adds to an app that does not use it."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from tests.benchmarks.environments import HERE, ROOT, Environment, scratch
+from tests.benchmarks.workloads import EXCA, FLOOR, OURS, Seconds
+
+IMPORT = "import time; t = time.perf_counter(); import {0}; print(time.perf_counter() - t)"
+BOUND = str(HERE / "apps" / "bound.py")
+PLAIN = str(HERE / "apps" / "plain.py")
+
+
+def alternate(rounds: int, commands: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
+    """Run the commands in turn, A B C A B C, so that a change of load hits all of them."""
+    found: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            found[name].append(command())
+    return found
+
+
+def medians(rounds: int, commands: Mapping[str, Callable[[], float]]) -> Seconds:
+    """Return the median of every command."""
+    return {name: statistics.median(values) for name, values in alternate(rounds, commands).items()}
+
+
+def imports(ours: Environment, peers: Environment, rounds: int) -> Seconds:
+    """Seconds of the import statement alone, in a new interpreter whose files the system has read before."""
+
+    def importing(environment: Environment, module: str) -> Callable[[], float]:
+        return lambda: float(environment.run(["-c", IMPORT.format(module)], HERE))
+
+    commands = {
+        OURS: importing(ours, "exca"),
+        EXCA: importing(peers, "exca"),
+        "joblib": importing(peers, "joblib"),
+        "diskcache": importing(peers, "diskcache"),
+        FLOOR: importing(ours, "pydantic"),
+    }
+    for command in commands.values():
+        command()
+    return medians(rounds, commands)
+
+
+def sweeps(ours: Environment, peers: Environment, points: int, rounds: int) -> Seconds:
+    """Seconds from start to exit of a Hydra sweep of an empty task; the floor is one job of a plain app."""
+    with scratch() as root:
+        count = itertools.count()
+
+        def swept(environment: Environment, app: str, *overrides: str) -> Callable[[], float]:
+            def run() -> float:
+                folder = Path(root, str(next(count)))
+                folder.mkdir()
+                return environment.wall([app, *overrides], folder)
+
+            return run
+
+        grid = f"x=range({points})"
+        cache = f"infra.folder={root}/cache"
+        swept(ours, BOUND, "-m", grid, cache)()
+        return medians(
+            rounds,
+            {
+                "exca-hydra, in process": swept(ours, BOUND, "-m", grid, "infra.folder=cache"),
+                "exca-hydra, local": swept(ours, BOUND, "-m", grid, "infra=local", "infra.folder=cache"),
+                "exca-hydra, cached": swept(ours, BOUND, "-m", grid, cache),
+                "Hydra Basic": swept(peers, PLAIN, "-m", f"+{grid}"),
+                "Hydra joblib": swept(peers, PLAIN, "-m", f"+{grid}", "hydra/launcher=joblib"),
+                "Hydra submitit_local": swept(peers, PLAIN, "-m", f"+{grid}", "hydra/launcher=submitit_local"),
+                FLOOR: swept(peers, PLAIN),
+            },
+        )
+
+
+def plugin_cost(peers: Environment, pairs: int) -> tuple[float, float, float]:
+    """Seconds that the plugin adds to the start of a plain Hydra app: median and quartiles of paired differences.
+
+    The app runs in an environment that has Hydra and the launchers of others; half of the runs find our two
+    folders on the path, the other half two empty folders in their place.
+    """
+    with scratch() as root:
+        empty = (Path(root, "a"), Path(root, "b"))
+        for folder in empty:
+            folder.mkdir()
+        without = replace(peers, path=empty)
+        with_plugin = replace(peers, path=(ROOT / "hydra_plugin", ROOT))
+        found = alternate(
+            pairs,
+            {
+                "without": lambda: without.wall([PLAIN], Path(root)),
+                "with": lambda: with_plugin.wall([PLAIN], Path(root)),
+            },
+        )
+    differences = [after - before for before, after in zip(found["without"], found["with"], strict=True)]
+    low, middle, high = statistics.quantiles(differences, n=4)
+    return middle, low, high
