@@ -112,6 +112,9 @@ class ResultNotStored(StoreError, OSError):
         super().__init__(message)
         self.value = value
 
+    def __reduce__(self) -> tuple[type[ResultNotStored], tuple[str]]:
+        return type(self), (str(self),)  # a value that could not be stored does not travel with its error either
+
 
 class CorruptResult(StoreError, ValueError):
     """What is on disk cannot be read as a result."""

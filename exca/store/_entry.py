@@ -89,8 +89,8 @@ class Entry(Protocol):
     def write_error(self, error: BaseException, facts: Mapping[str, Any], *, replace: bool) -> bool:
         """Store a failure, like `write_value`."""
 
-    def prepare(self, manifests: Mapping[str, str]) -> None:
-        """Create the place and its manifests (file name to text); those that exist stay."""
+    def prepare(self, manifests: Mapping[str, str], *, replace: bool = False) -> None:
+        """Create the place and its manifests (file name to text); without ``replace``, those that exist stay."""
 
     def read_note(self, name: str) -> str | None:
         """A manifest or note, or None."""

@@ -134,12 +134,12 @@ class FolderEntry:
         }
         return self._publish(record, FolderBlobs(self.path, self._permissions), replace=replace)
 
-    def prepare(self, manifests: Mapping[str, str]) -> None:
+    def prepare(self, manifests: Mapping[str, str], *, replace: bool = False) -> None:
         # docstring inherited
         make_folder(self.path, self._permissions)
         for name, text in manifests.items():
             target = self.path / name
-            if not target.exists():
+            if replace or not target.exists():
                 write_whole(target, text.encode(), self._permissions)
 
     def read_note(self, name: str) -> str | None:

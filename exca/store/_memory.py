@@ -26,7 +26,8 @@ class MemoryStore:
 
     def entries(self, prefix: str) -> list[MemoryEntry]:
         # docstring inherited
-        return [self._entries[uid] for uid in sorted(self._entries) if uid.startswith(f"{prefix}/")]
+        uids = [uid for uid, entry in sorted(self._entries.items()) if uid.startswith(f"{prefix}/") and entry.prepared]
+        return [self._entries[uid] for uid in uids]
 
 
 class MemoryEntry:
@@ -38,6 +39,7 @@ class MemoryEntry:
         self._outcome: Outcome | None = None
         self._notes: dict[str, str] = {}
         self._claimed = False
+        self.prepared = False
 
     def outcome(self) -> Outcome | None:
         # docstring inherited
@@ -62,10 +64,12 @@ class MemoryEntry:
         # docstring inherited
         return self._publish(Outcome("failed", dict(facts), {"error": describe_error(error)}), replace)
 
-    def prepare(self, manifests: Mapping[str, str]) -> None:
+    def prepare(self, manifests: Mapping[str, str], *, replace: bool = False) -> None:
         # docstring inherited
+        self.prepared = True
         for name, text in manifests.items():
-            self._notes.setdefault(name, text)
+            if replace or name not in self._notes:
+                self._notes[name] = text
 
     def read_note(self, name: str) -> str | None:
         # docstring inherited

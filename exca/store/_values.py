@@ -55,7 +55,7 @@ def encode(value: Any, blobs: BlobWriter) -> Json:
         for a type that has no exact, safe form here (a class instance, an object array).
     """
     kind = type(value)
-    if kind is str or kind is bool or kind is int or value is None:
+    if kind in _PLAIN:
         return value
     if kind is float:
         return value if math.isfinite(value) else _tag("float", repr(value))
@@ -145,7 +145,7 @@ def _decode_scalar(content: Json, blobs: BlobReader) -> Any:
 
 
 def _encode_tensor(value: Any, torch: Any, blobs: BlobWriter) -> Json:
-    """Dense CPU tensors travel as the bytes of an array; numpy knows no bfloat16, hence the detour through integers."""
+    """Dense CPU tensors travel as bytes in an array, since numpy knows no bfloat16."""
     plain = value.device.type == "cpu" and value.layout is torch.strided and not value.requires_grad
     if not plain or value.is_quantized or value.is_conj() or value.is_neg():
         raise NotSafelyStorable("no safe format for a tensor that is not plain, dense and on the CPU")
@@ -236,4 +236,5 @@ _FOREIGN: dict[str, Callable[[Json, BlobReader], Any]] = {
     "tensor": _decode_tensor,
 }
 
+_PLAIN = frozenset({str, bool, int, type(None)})
 _IMMUTABLE = frozenset(_SIMPLE) - {bytearray} | {str, bool, int, float}

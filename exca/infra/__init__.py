@@ -1,0 +1,6 @@
+"""HOW a config gets cached, distributed computations: fields, and the binding of a method to them."""
+
+from exca.infra._fields import BaseInfra, ExecutionFields
+from exca.infra._task import TaskInfra
+
+__all__ = ["BaseInfra", "ExecutionFields", "TaskInfra"]

@@ -1,0 +1,266 @@
+"""How a method of a config becomes a computation, and how an infra knows the config it belongs to.
+
+Pydantic copies, pickles and compares models by their fields, so nothing here is a field: the task of a config sits in
+a slot of its infra, which no copy carries along, and names the config it was made for. Whoever finds a task made for
+another config makes a new one; a copy can therefore never answer with the result of its original.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, model_validator
+
+from exca.errors import ConfigSealed, InvalidInfra
+from exca.infra._fields import BaseInfra
+from exca.task import MISSING, Method, Task
+
+__all__ = ["Applied", "ExcludeRule", "bound_infra", "declare", "install_declared", "task_of", "wrap"]
+
+ExcludeRule = str | Collection[str] | Callable[[Any], Collection[str]]
+
+
+@dataclass(slots=True)
+class Applied:
+    """What ``@infra.apply`` was told; the field's name follows when the class is complete."""
+
+    function: Callable[[Any], Any]
+    exclude: ExcludeRule
+    field: str = ""
+
+
+def wrap(applied: Applied) -> Callable[[Any], Any]:
+    """The user's method, answered from the cache.
+
+    A plain function, since pydantic leaves only functions and properties of a class body alone. Its first lines are
+    the path of a result that is kept in RAM.
+    """
+    function = applied.function
+
+    @functools.wraps(function)
+    def method(self: Any) -> Any:
+        try:
+            task = self.__dict__[applied.field]._task
+            if task.config is self and task.ram is not MISSING and task.function is function:
+                return task.ram
+        except (KeyError, AttributeError):
+            pass  # not bound yet, or a private infra, which is no field
+        task = task_of(self, applied.field)
+        # super().run() in an override: the parent's code as a part of the computation, not a second one
+        return task.result() if task.function is function else function(self)
+
+    method.__exca_applied__ = applied  # type: ignore[attr-defined]
+    return method
+
+
+def task_of(config: BaseModel, field: str) -> Task:
+    """The task of a config's infra.
+
+    Raises
+    ------
+    InvalidInfra
+        if there is no infra, or no method was applied to it.
+    """
+    infra = bound_infra(config, field)
+    if infra is None:
+        raise InvalidInfra(f"{type(config).__qualname__}.{field} is None: give it an infra, {{}} for the defaults")
+    return infra.bound_task()
+
+
+def bound_infra(config: BaseModel, field: str) -> Any:
+    """The infra of that config, made its own if it came from a copy, a dict or an assignment."""
+    raw = _read(config, field)
+    task = getattr(raw, "_task", None)
+    if raw is None or (task is not None and task.config is config):
+        return raw
+    method = method_of(type(config), field)
+    infra = _own(raw, config, field, copied=task is not None)
+    if method is None:
+        return infra
+    object.__setattr__(infra, "_task", make_task(config, infra, method))
+    return infra
+
+
+def make_task(config: BaseModel, infra: BaseInfra, method: Method) -> Task:
+    """A task without any state."""
+    return Task(config, method, infra, functools.partial(_excluded, config, method))  # type: ignore[arg-type]
+
+
+def _own(raw: Any, config: BaseModel, field: str, *, copied: bool) -> BaseInfra:
+    default = _default(type(config), field)
+    if not isinstance(raw, BaseInfra):  # somebody assigned a dict
+        raw = type(default or BaseInfra()).model_validate(raw)
+        seed(raw, default)
+    elif copied:
+        raw = raw.__deepcopy__()
+    else:
+        return raw
+    _write(config, field, raw)
+    return raw
+
+
+def _excluded(config: BaseModel, method: Method) -> Collection[str]:
+    applied = getattr(getattr(method.owner, method.name), "__exca_applied__")  # noqa: B009 - mangling-free and typed
+    rule = applied.exclude
+    if isinstance(rule, str):
+        name = rule.removeprefix("method:")
+        if name == rule or not hasattr(config, name):
+            raise InvalidInfra(
+                f"exclude_from_cache_uid={rule!r} of {method.owner.__qualname__}.{method.name}: a string must be "
+                "'method:<name>' of a method of the config; for one field write a list"
+            )
+        return tuple(getattr(config, name)())
+    return tuple(rule(config) if callable(rule) else rule)
+
+
+# ---------------------------------------------------------------------- classes
+
+_METHODS: weakref.WeakKeyDictionary[type, dict[str, Method | None]] = weakref.WeakKeyDictionary()
+
+
+def method_of(cls: type[BaseModel], field: str) -> Method | None:
+    """The computation that an infra field of a class stands for; None if nothing was applied to it."""
+    known = _METHODS.setdefault(cls, {})
+    if field not in known:
+        known[field] = _find_method(cls, field)
+    return known[field]
+
+
+def _find_method(cls: type[BaseModel], field: str) -> Method | None:
+    for base in cls.__mro__:
+        for name, value in vars(base).items():
+            applied = getattr(value, "__exca_applied__", None)
+            if applied is not None and applied.field == field:
+                return Method(cls, name, field, _wrapped_override(cls, name, applied).function)
+    return None
+
+
+def _wrapped_override(cls: type[BaseModel], name: str, applied: Applied) -> Applied:
+    """A subclass that overrides the method without decorating it means the same computation with other code."""
+    holder = next(base for base in cls.__mro__ if name in vars(base))
+    current = vars(holder)[name]
+    found: Applied | None = getattr(current, "__exca_applied__", None)
+    if found is None:
+        found = Applied(current, applied.exclude, applied.field)
+        setattr(holder, name, wrap(found))
+    return found
+
+
+def declare(infra: BaseInfra, owner: type[BaseModel], field: str) -> None:
+    """Called while the class that declares an infra is made: prepare it before pydantic builds its schema."""
+    applied: Applied | None = getattr(infra, "_applied", None)
+    if applied is not None:
+        applied.field = field
+    owner.model_config.setdefault("extra", "forbid")
+    if "__exca_guard__" not in vars(owner):
+        owner.__exca_guard__ = True  # type: ignore[attr-defined]
+        owner.__setattr__ = _guard(owner.__setattr__)  # type: ignore[method-assign, assignment]
+    if field.startswith("_"):
+        setattr(owner, field, _InfraAccess(field))
+    else:
+        setattr(owner, f"_exca_seed_{field}", model_validator(mode="after")(functools.partialmethod(_prepare, field)))
+        _DECLARED.append((owner, field))
+
+
+_DECLARED: list[tuple[type[BaseModel], str]] = []
+
+
+def install_declared() -> None:
+    """Give classes whose fields pydantic has collected the access that binds.
+
+    Pydantic removes a field's default from the class right after ``__set_name__``, and asks for the schema of the
+    infra right after that: this is called then.
+    """
+    while _DECLARED:
+        owner, field = _DECLARED.pop()
+        setattr(owner, field, _InfraAccess(field))
+
+
+class _InfraAccess:
+    """``config.infra``: a data descriptor, so that it comes before the instance's own value.
+
+    On the class it behaves as if it were not there, as pydantic expects of a field.
+    """
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+
+    def __get__(self, config: BaseModel | None, owner: type | None = None) -> Any:
+        if config is None:
+            raise AttributeError(self.field)
+        try:
+            return bound_infra(config, self.field)
+        except KeyError:
+            raise AttributeError(self.field) from None
+
+    def __set__(self, config: BaseModel, value: Any) -> None:
+        _write(config, self.field, value)
+
+
+def _prepare(self: BaseModel, field: str) -> BaseModel:
+    """After validation: the class's infra lends the fields that the instance's infra does not set."""
+    cls = type(self)
+    infra = self.__dict__.get(field)
+    if infra is not None:
+        seed(infra, _default(cls, field))
+    method_of(cls, field)  # decorates an override before its first call
+    return self
+
+
+def seed(infra: BaseInfra, default: BaseInfra | None) -> None:
+    """Copy the fields that were set on the class's default infra and not on this one."""
+    if default is None or not isinstance(infra, type(default)):
+        return
+    for name in default.__pydantic_fields_set__ - infra.__pydantic_fields_set__:
+        infra.__dict__[name] = default.__dict__[name]
+        infra.__pydantic_fields_set__.add(name)
+
+
+def _default(cls: type[BaseModel], field: str) -> BaseInfra | None:
+    if field.startswith("_"):
+        default = cls.__private_attributes__[field].get_default()
+    else:
+        default = cls.__pydantic_fields__[field].default
+    return default if isinstance(default, BaseInfra) else None
+
+
+def _guard(original: Callable[[Any, str, Any], None]) -> Callable[[Any, str, Any], None]:
+    """An assignment that a sealed config refuses."""
+
+    @functools.wraps(original)
+    def __setattr__(self: Any, name: str, value: Any) -> None:
+        if name in type(self).__pydantic_fields__ and not isinstance(self.__dict__.get(name), BaseInfra):
+            for infra in _infras(self):
+                task = getattr(infra, "_task", None)
+                if task is not None and task.config is self and task.sealed:
+                    raise ConfigSealed(
+                        f"{type(self).__qualname__}.{name} cannot be assigned: the uid of this config was computed. "
+                        f"For a changed copy: config.model_copy(update={{{name!r}: ...}}) or "
+                        f"config.infra.clone_obj({name}=...)."
+                    )
+        original(self, name, value)
+
+    return __setattr__
+
+
+def _infras(config: BaseModel) -> list[BaseInfra]:
+    values = [*config.__dict__.values(), *(config.__pydantic_private__ or {}).values()]
+    return [value for value in values if isinstance(value, BaseInfra)]
+
+
+def _read(config: BaseModel, field: str) -> Any:
+    if field.startswith("_"):
+        return (config.__pydantic_private__ or {})[field]
+    return config.__dict__[field]
+
+
+def _write(config: BaseModel, field: str, value: Any) -> None:
+    if field.startswith("_"):
+        assert config.__pydantic_private__ is not None
+        config.__pydantic_private__[field] = value
+    else:
+        config.__dict__[field] = value

@@ -1,0 +1,71 @@
+"""A changed copy of a config: what was set, with some of it set otherwise, validated again."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from exca.identity import ConfDict
+
+__all__ = ["cloned"]
+
+_REPLACE = "=replace="
+
+
+def cloned(config: BaseModel, updates: Mapping[str, Any]) -> BaseModel:
+    """Build the same class again from the fields that were set, with updates.
+
+    Parameters
+    ----------
+    config: the original, which stays as it is.
+    updates: new values; keys may be dotted paths, nested mappings are merged.
+    """
+    return type(config).model_validate(_merged(config, ConfDict(updates)))
+
+
+def _merged(config: BaseModel, updates: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name: config.__dict__[name] for name in config.__pydantic_fields_set__ if name in config.__dict__}
+    values |= config.__pydantic_extra__ or {}
+    data = {_input_name(config, name): _detached(value) for name, value in values.items() if name not in updates}
+    for name, update in updates.items():
+        data[_input_name(config, name)] = _updated(getattr(config, name, None), update)
+    return data
+
+
+def _updated(current: Any, update: Any) -> Any:
+    if not isinstance(update, Mapping):
+        return update
+    if update.get(_REPLACE):
+        return {key: value for key, value in update.items() if key != _REPLACE}
+    if isinstance(current, BaseModel):
+        return dict(update) if _other_member(current, update) else _merged(current, update)
+    if isinstance(current, Mapping):
+        return {**current, **{key: _updated(current.get(key), value) for key, value in update.items()}}
+    return dict(update)
+
+
+def _other_member(current: BaseModel, update: Mapping[str, Any]) -> bool:
+    """Whether the update chooses another member of a discriminated union: the old member's fields then mean nothing."""
+    for name, field in type(current).model_fields.items():
+        literals = getattr(field.annotation, "__args__", ())
+        if name in update and literals and update[name] not in literals:
+            return True
+    return False
+
+
+def _detached(value: Any) -> Any:
+    """No object is shared between a config and its clone."""
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return value
+    return value.__deepcopy__({}) if isinstance(value, BaseModel) else copy.deepcopy(value)
+
+
+def _input_name(config: BaseModel, name: str) -> str:
+    """Under which key the model takes a field: its name, or its alias if it only goes by that."""
+    field = type(config).model_fields.get(name)
+    if field is None or field.validation_alias is None or config.model_config.get("populate_by_name"):
+        return name
+    return field.validation_alias if isinstance(field.validation_alias, str) else name

@@ -1,0 +1,148 @@
+"""The fields every infra has: where results live, who computes, and with which resources."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeFloat, PositiveInt
+
+from exca.errors import InvalidInfra
+from exca.execution import Resources
+
+__all__ = ["ExecutionFields", "JobMode"]
+
+JobMode = Literal["cached", "retry", "force", "read-only"]
+
+
+def _mode_bits(value: Any) -> Any:
+    """Accept ``"0o770"`` and ``"770"``, since YAML 1.2 has no way to write an octal number that everyone reads alike."""
+    if isinstance(value, str):
+        try:
+            return int(value.removeprefix("0o"), 8)
+        except ValueError:
+            return value
+    return value
+
+
+class ExecutionFields(BaseModel):
+    """Who computes and with what: the same names as in submitit.
+
+    Parameters
+    ----------
+    cluster: None: this process. ``"local"``: worker processes of this machine, a bounded queue that goes on when this
+        process ends. ``"processpool"``, ``"threadpool"``: workers that end with this process. ``"debug"``: this
+        process, and exceptions propagate to the debugger. ``"slurm"``; ``"auto"``: Slurm where a controller answers,
+        else local. Any other name: a submitit plugin.
+    max_workers: upper bound of jobs at work at once; None: the cores this process may use (local), or no bound (Slurm).
+    logs: folder of a job's log files; ``{folder}``, ``{user}`` and ``%j`` (job id) are filled in.
+    workdir: folder in which jobs run.
+    job_name: name shown by the scheduler; None: class and method.
+    timeout_min: time limit of a job, in minutes.
+    nodes: machines a job runs on.
+    tasks_per_node: processes of a job on each machine.
+    cpus_per_task: cores of each process.
+    gpus_per_node: GPUs on each machine.
+    mem_gb: memory on each machine, in GB.
+    slurm_constraint, slurm_partition, slurm_account, slurm_qos, slurm_use_srun: as sbatch names them.
+    slurm_setup: shell lines to run before the job.
+    slurm_additional_parameters: further sbatch options, name to value.
+    conda_env: name or path of the conda environment of the jobs.
+    """
+
+    model_config = ConfigDict(extra="forbid", revalidate_instances="always")
+
+    cluster: str | None = None
+    max_workers: PositiveInt | None = None
+    logs: str = "{folder}/logs/{user}/%j"
+    workdir: Path | None = None
+    job_name: str | None = None
+    timeout_min: PositiveInt | None = None
+    nodes: PositiveInt = 1
+    tasks_per_node: PositiveInt = 1
+    cpus_per_task: PositiveInt | None = None
+    gpus_per_node: Annotated[int, Field(ge=0)] | None = None
+    mem_gb: NonNegativeFloat | None = None
+    slurm_constraint: str | None = None
+    slurm_partition: str | None = None
+    slurm_account: str | None = None
+    slurm_qos: str | None = None
+    slurm_use_srun: bool = False
+    slurm_setup: list[str] | None = None
+    slurm_additional_parameters: dict[str, int | str | float | bool | None] | None = None
+    conda_env: str | Path | None = None
+
+
+class BaseInfra(ExecutionFields):
+    """Where results live, on top of who computes them.
+
+    Parameters
+    ----------
+    folder: root of the cache; None: nothing is stored on disk.
+    version: change it when the code changes what comes out; part of the uid.
+    mode: ``"cached"``: give what is stored, value or error, else compute. ``"retry"``: the same, but compute again what
+        failed. ``"force"``: compute again. ``"read-only"``: never compute. ``force`` and ``retry`` act once per config.
+    permissions: mode bits of new folders and files, such as ``0o770``; None: the umask decides.
+    keep_in_ram: also keep the value in this process, for this config object.
+    code_change: what to do if the code of the computation differs from the code that made the stored result.
+    """
+
+    __slots__ = ("_applied", "_task")
+
+    model_config = ConfigDict(extra="forbid", revalidate_instances="always", validate_assignment=True)
+
+    folder: Path | None = None
+    version: str = "0"
+    mode: JobMode = "cached"
+    permissions: Annotated[int | None, BeforeValidator(_mode_bits)] = None
+    keep_in_ram: bool = False
+    code_change: Literal["ignore", "warn", "error", "recompute"] = "warn"
+
+    @classmethod
+    def _exclude_from_cls_uid(cls) -> list[str]:
+        """Of an infra, only the version says what is computed."""
+        return [name for name in cls.__pydantic_fields__ if name != "version"]
+
+    def resources(self) -> Resources:
+        """What the executor is told, with hashable values so that equal resources share one array."""
+        values = {field.name: _hashable(getattr(self, field.name)) for field in dataclasses.fields(Resources)}
+        return Resources(**values)
+
+    def logs_template(self) -> str | None:
+        """The ``logs`` field with the folder filled in; None without a folder.
+
+        Raises
+        ------
+        InvalidInfra
+            if the cluster needs log files and there is no folder to put them in.
+        """
+        if self.folder is not None:
+            return self.logs.replace("{folder}", str(self.folder.expanduser().absolute()))
+        if "{folder}" not in self.logs:
+            return self.logs
+        if self.cluster in (None, "debug", "threadpool", "processpool"):
+            return None
+        raise InvalidInfra(f"cluster={self.cluster!r} needs a folder for its jobs: set infra.folder")
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        # Every config gets a copy of its class's default infra: this is the short way, without the binding.
+        twin = self.__class__.__new__(self.__class__)
+        values = {name: v if type(v) in _ATOMS else copy.deepcopy(v, memo) for name, v in self.__dict__.items()}
+        object.__setattr__(twin, "__dict__", values)
+        object.__setattr__(twin, "__pydantic_fields_set__", set(self.__pydantic_fields_set__))
+        object.__setattr__(twin, "__pydantic_extra__", None)
+        object.__setattr__(twin, "__pydantic_private__", None)
+        return twin
+
+
+_ATOMS = frozenset({type(None), bool, int, float, str})
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, dict):
+        return tuple(sorted(value.items()))
+    return value

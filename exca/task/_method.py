@@ -1,0 +1,60 @@
+"""What a task is told: which method of which class, and where its infra wants results and work to go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pydantic import BaseModel
+
+from exca import execution
+from exca.policy import Mode
+
+if TYPE_CHECKING:
+    from exca.task._task import Task
+
+__all__ = ["CodeChangedWarning", "Method", "TaskSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """The computation of a class of configs.
+
+    Attributes
+    ----------
+    owner: the class of the config.
+    name: name of the method.
+    field: name of the infra field that the method was applied to.
+    function: the user's own function; takes the config.
+    """
+
+    owner: type[BaseModel]
+    name: str
+    field: str
+    function: Callable[[Any], Any]
+
+
+class TaskSettings(Protocol):
+    """What a task asks of its infra; read at each use, since users change infra fields."""
+
+    folder: Path | None
+    mode: Mode
+    version: str
+    permissions: int | None
+    keep_in_ram: bool
+    code_change: Literal["ignore", "warn", "error", "recompute"]
+
+    def resources(self) -> execution.Resources:
+        """What the executor is told."""
+
+    def logs_template(self) -> str | None:
+        """Where job folders go; None without a folder."""
+
+    def bound_task(self) -> Task:
+        """The task of the config that the infra belongs to."""
+
+
+class CodeChangedWarning(UserWarning):
+    """The code of a computation differs from the code that made the stored result."""

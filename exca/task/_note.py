@@ -1,0 +1,75 @@
+"""``job.json``: where and when a computation ran, with what code and versions."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+from exca import execution, provenance
+from exca.liveness import Stamp
+from exca.store import Entry
+
+if TYPE_CHECKING:
+    from exca.task._task import Task
+
+__all__ = ["JobNote", "note_submission", "read_note"]
+
+_NAME = "job.json"
+
+
+def read_note(entry: Entry) -> dict[str, Any]:
+    """The content of ``job.json``; empty if there is none, or none that can be read."""
+    try:
+        data = json.loads(entry.read_note(_NAME) or "{}")
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def note_submission(task: Task, handle: execution.Job) -> None:
+    entry, paths = task.entry, handle.paths
+    if entry is None or entry.path is None or paths is None:
+        return
+    data = {
+        "uid": task.uid,
+        "state": "submitted",
+        "submitted": time.time(),
+        "cluster": task.settings.resources().cluster,
+        "job_id": handle.job_id,
+        "job_folder": os.path.relpath(paths.folder, entry.path),  # relative: cache folders get moved
+    }
+    entry.write_note(_NAME, json.dumps(data, indent=1))
+    entry.link("submitit", paths.folder)
+
+
+class JobNote:
+    """Writes ``job.json`` when a computation ends."""
+
+    def __init__(self, task: Task, entry: Entry, *, keep: bool) -> None:
+        self._task = task
+        self._entry = entry
+        self._keep = keep
+        self._started = time.time()
+        self._clock = time.perf_counter()
+
+    def write(self, state: Literal["completed", "failed"], error: BaseException | None = None) -> None:
+        """Write the note; a disk that is full then does not hide the outcome."""
+        cls = self._task.method.owner
+        data = read_note(self._entry) if self._keep else {}
+        data |= {
+            "uid": self._task.uid,
+            "state": state,
+            "error": None if error is None else f"{type(error).__name__}: {error}",
+            "started": self._started,
+            "duration_s": round(time.perf_counter() - self._clock, 6),
+            "cluster": data.get("cluster"),
+            "process": Stamp.current().to_dict(),
+            **provenance.environment(),
+            "git": provenance.source_state(cls),
+            "code": provenance.code_fingerprint(cls, self._task.method.function),
+        }
+        with contextlib.suppress(OSError):
+            self._entry.write_note(_NAME, json.dumps(data, indent=1))

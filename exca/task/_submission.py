@@ -1,0 +1,131 @@
+"""Handing computations to executors: what the mode asks for, one array for each set of resources."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Sequence
+from dataclasses import replace as replace_fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from exca import execution
+from exca.errors import JobCancelled, JobFailed, ResultNotFound, UnstableIdentity
+from exca.main_module import main_name, set_main_name
+from exca.policy import Action
+from exca.store import FolderStore
+from exca.task._job import TaskJob
+from exca.task._note import note_submission
+
+if TYPE_CHECKING:
+    from exca.task._task import Task
+
+__all__ = ["submit_all", "submit_calls"]
+
+
+def submit_all(tasks: Sequence[Task], max_workers: int | None = None) -> list[TaskJob]:
+    """Submit what the mode and status of each task ask for, one array for each set of resources.
+
+    Parameters
+    ----------
+    tasks: computations with distinct uids.
+    max_workers: upper bound of jobs at work at once; None: what the infra says.
+
+    Returns
+    -------
+    list of TaskJob: one for each task, in order; nothing is waited for.
+    """
+    todo: list[tuple[Task, bool]] = []
+    for task in tasks:
+        action = task.planned()
+        if action is Action.REFUSE:
+            raise ResultNotFound(f"nothing is stored for {task.uid}, and mode is 'read-only'")
+        if action is Action.CANCEL_AND_RECOMPUTE:
+            task._cancel_running()
+        if action in (Action.COMPUTE, Action.RECOMPUTE, Action.CANCEL_AND_RECOMPUTE):
+            todo.append((task, action is not Action.COMPUTE))
+        task._acted = True
+    submit_calls(todo, max_workers)
+    return [task._job if task._job is not None else TaskJob(task, None) for task in tasks]
+
+
+def submit_calls(todo: Sequence[tuple[Task, bool]], max_workers: int | None) -> None:
+    """Hand computations to their executors: one array for each set of resources."""
+    groups: dict[tuple[execution.Resources, str | None], list[tuple[Task, bool]]] = {}
+    for task, replace in todo:
+        resources = task.settings.resources()
+        if max_workers is not None:
+            resources = replace_fields(resources, max_workers=_smaller(max_workers, resources.max_workers))
+        groups.setdefault((resources, task.settings.logs_template()), []).append((task, replace))
+    for (resources, logs), members in groups.items():
+        initializer = functools.partial(set_main_name, main_name())
+        _submit_array(execution.make_executor(resources, logs, initializer=initializer), members)
+
+
+def _submit_array(executor: execution.Executor, members: Sequence[tuple[Task, bool]]) -> None:
+    """Claim, submit, note: whoever sees a claim or a note knows that the computation is on its way."""
+    with contextlib.ExitStack() as claims:
+        mine = [(task, replace) for task, replace in members if _claim_for_submission(task, claims, replace)]
+        handles = executor.submit([_call_of(task, replace, executor) for task, replace in mine])
+        for (task, replace), handle in zip(mine, handles, strict=True):
+            task._job = TaskJob(task, handle)
+            task._replacing = handle if replace else None
+            note_submission(task, handle)
+
+
+def _claim_for_submission(task: Task, claims: contextlib.ExitStack, replace: bool) -> bool:
+    """Whether this process is the one to submit; False if another is at it, which is then waited for as usual."""
+    entry = task.entry
+    if entry is None or task.settings.resources().cluster in execution.IN_PROCESS:
+        return True
+    task._prepare(entry, replace=replace)
+    claim = entry.claim()
+    if claim is None:
+        return False
+    claims.callback(claim.release)
+    return True
+
+
+def _call_of(task: Task, replace: bool, executor: execution.Executor) -> execution.Call:
+    name = task.settings.resources().job_name or f"{task.method.owner.__name__}.{task.method.name}"
+    if executor.in_process:
+        return execution.Call(_run_here, (task, replace), name=name)
+    arguments = (task.config, task.method.field, task.uid, replace)
+    on_lost = None
+    if task.entry is not None and task.store is not None and not replace:
+        on_lost = functools.partial(
+            _store_loss, task.settings.folder, task.settings.permissions, task.uid, task._facts()
+        )
+    return execution.Call(_run_submitted, arguments, name=name, on_lost=on_lost)
+
+
+def _run_here(task: Task, replace: bool) -> Any:
+    value = task.compute(replace=replace)
+    return value if task.entry is None else None
+
+
+def _run_submitted(config: BaseModel, field: str, uid: str, replace: bool) -> Any:
+    """What a worker runs."""
+    task: Task = getattr(config, field).bound_task()
+    if task.uid != uid:
+        raise UnstableIdentity(
+            f"the config is {uid} where it was submitted and {task.uid} on the worker: some field has a value, or a "
+            "default, that differs from process to process"
+        )
+    value = task.compute(replace=replace, submitted=True)
+    return value if task.entry is None else None
+
+
+def _store_loss(
+    folder: Path, permissions: int | None, uid: str, facts: dict[str, Any], reason: str, log: Path
+) -> None:
+    """What whoever watches a job calls when it ended without a result."""
+    entry = FolderStore(Path(folder).expanduser().absolute(), permissions).entry(uid)
+    kind = JobCancelled if "cancel" in reason else JobFailed
+    entry.write_error(kind(f"{uid}: {reason}; see {log}"), facts, replace=False)
+
+
+def _smaller(one: int, other: int | None) -> int:
+    return one if other is None else min(one, other)

@@ -1,0 +1,455 @@
+"""One computation: a config and one of its methods. The only place where identity, store and execution meet."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import logging
+import threading
+import time
+import warnings
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from exca import execution, provenance
+from exca.errors import (
+    CodeChanged,
+    ConfigChanged,
+    CorruptResult,
+    DefaultsChanged,
+    ResultNotFound,
+    ResultNotStored,
+    UidCollision,
+)
+from exca.identity import Identity, computation_name, dump_yaml, export, identify
+from exca.policy import Action, Mode, Status, decide
+from exca.store import Entry, FolderStore, Outcome, Store, is_immutable
+from exca.task._job import FIRST_POLL_S, LAST_POLL_S, TaskJob
+from exca.task._method import CodeChangedWarning, Method, TaskSettings
+from exca.task._note import JobNote, read_note
+from exca.task._submission import submit_all, submit_calls
+
+__all__ = ["MISSING", "Task"]
+
+MISSING: Final = object()
+_LOG = logging.getLogger(__name__)
+
+
+class Task:
+    """A config and one of its methods, with everything that happens to them.
+
+    Parameters
+    ----------
+    config: the validated model; sealed once the uid is computed.
+    method: which computation.
+    settings: where results live and who computes.
+    exclude: fields of the config that do not enter the uid.
+    """
+
+    def __init__(
+        self, config: BaseModel, method: Method, settings: TaskSettings, exclude: Callable[[], Collection[str]]
+    ) -> None:
+        self.config = config
+        self.method = method
+        self.settings = settings
+        self.function = method.function
+        self.ram: Any = MISSING  # only what may be handed out without a look at anything else
+        self._exclude = exclude
+        self._kept: Any = MISSING
+        self._identity: Identity | None = None
+        self._uid: str | None = None
+        self._job: TaskJob | None = None
+        self._replacing: execution.Job | None = None
+        self._acted = False
+
+    # ------------------------------------------------------------------ names
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the uid was computed, so that the config must not change any more."""
+        return self._identity is not None
+
+    @property
+    def identity(self) -> Identity:
+        """Digests of the config.
+
+        Raises
+        ------
+        ConfigChanged
+            if a value inside the config was changed in place since the first look.
+        """
+        known = self._identity
+        if known is None:
+            known = self._identity = identify(self.config, exclude=self.excluded)
+        elif known.mutable:
+            self._check_unchanged(known)
+        return known
+
+    @property
+    def uid(self) -> str:
+        """``module.Class.method,version/readable-hash``."""
+        identity = self.identity
+        if self._uid is None:
+            name = computation_name(self.method.owner, self.method.name, self.settings.version)
+            self._uid = f"{name}/{identity.name}"
+        return self._uid
+
+    @functools.cached_property
+    def excluded(self) -> tuple[str, ...]:
+        """Fields that do not enter the uid."""
+        return (self.method.field, *self._exclude())
+
+    def _check_unchanged(self, known: Identity) -> None:
+        if identify(self.config, exclude=self.excluded).digest != known.digest:
+            raise ConfigChanged(
+                f"a value inside {self.method.owner.__qualname__} was changed in place after its uid was computed "
+                f"({known.name}). Build another config instead: infra.clone_obj(...) or model_copy(update=...)."
+            )
+
+    # ------------------------------------------------------------------ places
+
+    @functools.cached_property
+    def store(self) -> Store | None:
+        """Where results live; None without a folder."""
+        folder = self.settings.folder
+        return None if folder is None else FolderStore(Path(folder).expanduser().absolute(), self.settings.permissions)
+
+    @functools.cached_property
+    def entry(self) -> Entry | None:
+        """The place of this uid; None without a folder."""
+        return None if self.store is None else self.store.entry(self.uid)
+
+    @property
+    def mode(self) -> Mode:
+        """The mode that counts now: ``force`` and ``retry`` act once per config."""
+        mode = self.settings.mode
+        return "cached" if self._acted and mode in ("force", "retry") else mode
+
+    # ------------------------------------------------------------------ results
+
+    def result(self) -> Any:
+        """The value: loaded, awaited or computed, as the mode and the status say."""
+        identity = self.identity
+        if self._kept is not MISSING and self.mode != "force":
+            return copy.deepcopy(self._kept)
+        entry = self.entry
+        value = self._result_without_folder() if entry is None else self._result_in(entry)
+        self._acted = True
+        if self.settings.keep_in_ram:
+            self._keep(value, identity)
+        return value
+
+    def _result_in(self, entry: Entry) -> Any:
+        while True:
+            status, outcome = self._look(entry)
+            action = decide(self.mode, status)
+            if outcome is not None and action in (Action.LOAD, Action.RAISE):
+                try:
+                    return self.open(entry, outcome)
+                except CorruptResult:
+                    if self.mode != "retry":
+                        raise
+                    action = Action.RECOMPUTE
+                except _Outdated:
+                    action = Action.RECOMPUTE
+            if action is Action.WAIT:
+                self._wait(entry)
+                continue
+            if action is Action.REFUSE:
+                raise ResultNotFound(f"nothing is stored for {self.uid} in {entry.path}, and mode is 'read-only'")
+            if action is Action.CANCEL_AND_RECOMPUTE:
+                self._cancel_running()
+            replace = action is not Action.COMPUTE
+            if self.settings.resources().cluster is None:
+                self._acted = True
+                return self.compute(replace=replace)
+            self._submit(replace=replace)
+
+    def _result_without_folder(self) -> Any:
+        if self.settings.mode == "read-only":
+            raise ResultNotFound(f"{self.uid} has no folder to read from; set infra.folder")
+        if self.settings.resources().cluster is None:
+            return self._call()
+        return self.job().result()
+
+    def open(self, entry: Entry, outcome: Outcome) -> Any:
+        """The value of an outcome, or its error raised, once it is sure that it belongs to this config."""
+        self._check_facts(entry, outcome)
+        if outcome.status == "failed":
+            raise entry.error(outcome)
+        return entry.load(outcome)
+
+    def _check_facts(self, entry: Entry, outcome: Outcome) -> None:
+        """The folder's name is short; the digests beside the result are not."""
+        facts, identity = outcome.facts, self.identity
+        if facts.get("digest") != identity.digest:
+            raise UidCollision(
+                f"{entry.path} holds the result of another config:\n{entry.read_note('uid.yaml')}\nwhile this one is\n"
+                f"{self.manifests()['uid.yaml']}\nMove that folder away, or change infra.version."
+            )
+        if facts.get("full_digest") != identity.full_digest:
+            raise DefaultsChanged(
+                f"a default value changed since the result in {entry.path} was stored. Then:\n"
+                f"{entry.read_note('full-uid.yaml')}\nnow:\n{self.manifests()['full-uid.yaml']}\n"
+                "If results differ, raise infra.version; else recompute this one with mode='force', or write the "
+                "old value into the config."
+            )
+        self._check_code(entry, facts.get("code"))
+
+    def _check_code(self, entry: Entry, stored: str | None) -> None:
+        policy = self.settings.code_change
+        if policy == "ignore" or stored is None:
+            return
+        current = provenance.code_fingerprint(self.method.owner, self.method.function)
+        if stored == current or not provenance.comparable(stored, current):
+            return
+        if policy == "recompute":
+            raise _Outdated
+        text = (
+            f"the code of {self.method.owner.__qualname__}.{self.method.name} changed since the result in "
+            f"{entry.path} was stored. Raise infra.version if results differ, or set "
+            "infra.code_change to 'recompute' or 'ignore'."
+        )
+        if policy == "error":
+            raise CodeChanged(text)
+        if (stored, current) not in _WARNED:  # once for a method, not once for each of its thousand results
+            _WARNED.add((stored, current))
+            warnings.warn(text, CodeChangedWarning, stacklevel=6)
+
+    def _keep(self, value: Any, identity: Identity) -> None:
+        if is_immutable(value):
+            self._kept = value
+            if not identity.mutable:
+                self.ram = value
+        else:
+            self._kept = copy.deepcopy(value)
+
+    # ------------------------------------------------------------------ computing
+
+    def compute(self, *, replace: bool, submitted: bool = False) -> Any:
+        """Compute in this process, store, and return what is stored.
+
+        Parameters
+        ----------
+        replace: whether a stored result is replaced (when the new one is there); else the first one stands.
+        submitted: whether this is the job that ``job.json`` already speaks of.
+        """
+        entry = self.entry
+        if entry is None:
+            return self._call()
+        self._prepare(entry, replace=replace)
+        with self._claimed(entry) as waited:
+            if waited and not replace:
+                outcome = entry.outcome()
+                if outcome is not None:
+                    return self.open(entry, outcome)
+            return self._compute_and_store(entry, JobNote(self, entry, keep=submitted), replace=replace)
+
+    def _compute_and_store(self, entry: Entry, note: JobNote, *, replace: bool) -> Any:
+        try:
+            value = self._call()
+            self._check_unchanged(self.identity)
+            won = entry.write_value(value, self._facts(), replace=replace)
+        except Exception as error:
+            if not isinstance(error, ConfigChanged):
+                self._store_failure(entry, error, replace=replace)
+            note.write("failed", error)
+            raise
+        note.write("completed")
+        if won:
+            return value
+        outcome = entry.outcome()
+        return value if outcome is None else self.open(entry, outcome)
+
+    def _store_failure(self, entry: Entry, error: Exception, *, replace: bool) -> None:
+        try:
+            entry.write_error(error, self._facts(), replace=replace)
+        except OSError as second:
+            error.add_note(f"this failure could not be stored in {entry.path}: {second}")
+        else:
+            error.add_note(f"this failure is stored in {entry.path}; recompute with mode='retry'")
+
+    def _call(self) -> Any:
+        key = (id(self.config), self.method.name)
+        running: set[tuple[int, str]] = _RUNNING.__dict__.setdefault("keys", set())
+        if key in running:
+            raise RecursionError(f"{self.method.owner.__qualname__}.{self.method.name} asks for its own result")
+        running.add(key)
+        try:
+            return self.function(self.config)
+        finally:
+            running.discard(key)
+
+    def _facts(self) -> dict[str, Any]:
+        identity = self.identity
+        code = provenance.code_fingerprint(self.method.owner, self.method.function)
+        return {"digest": identity.digest, "full_digest": identity.full_digest, "code": code}
+
+    def manifests(self) -> dict[str, str]:
+        """The three YAML files that say what is computed."""
+        excluded = self.excluded
+        return {
+            "config.yaml": dump_yaml(export(self.config)),
+            "full-uid.yaml": dump_yaml(export(self.config, uid=True, exclude=excluded)),
+            "uid.yaml": dump_yaml(export(self.config, uid=True, exclude_defaults=True, exclude=excluded)),
+        }
+
+    def _prepare(self, entry: Entry, *, replace: bool) -> None:
+        try:
+            entry.prepare(self.manifests(), replace=replace)
+        except OSError as error:
+            raise ResultNotStored(
+                f"{entry.path} cannot be written, so nothing was computed: {error}. "
+                "Set infra.folder to a folder of yours, or use mode='read-only'."
+            ) from error
+
+    @contextlib.contextmanager
+    def _claimed(self, entry: Entry) -> Iterator[bool]:
+        """Hold the claim; yields whether somebody else had to be waited for."""
+        waited = False
+        pause = FIRST_POLL_S
+        while (claim := entry.claim()) is None:
+            waited = True
+            time.sleep(pause)
+            pause = min(pause * 1.5, LAST_POLL_S)
+        try:
+            yield waited
+        finally:
+            claim.release()
+
+    # ------------------------------------------------------------------ status
+
+    def status(self) -> Status:
+        """``not submitted``, ``running``, ``completed`` or ``failed``; never reads the value."""
+        entry = self.entry
+        if entry is None:
+            return "not submitted" if self._job is None else self._job.status()
+        return self._look(entry)[0]
+
+    def _look(self, entry: Entry) -> tuple[Status, Outcome | None]:
+        if self._replacing is not None and not self._replacing.done():
+            return "running", None  # what is stored is about to be replaced
+        try:
+            outcome = entry.outcome()
+        except CorruptResult:
+            if self.mode in ("retry", "force"):
+                return "failed", None
+            raise
+        if outcome is not None:
+            return outcome.status, outcome
+        job = self._submitted_job(entry)
+        if job is not None:
+            if not job.done():
+                return "running", None
+            return self._settle(entry, job)
+        return ("running" if entry.watch().alive() else "not submitted"), None
+
+    def _settle(self, entry: Entry, job: execution.Job) -> tuple[Status, Outcome | None]:
+        """The executor says that a job ended: its outcome, or the reason why there is none, kept as a failure."""
+        outcome = entry.outcome()  # it may have been written between the two looks
+        if outcome is None:
+            error = job.exception()
+            if error is None:  # it ended well, and its result was cleared since
+                return "not submitted", None
+            with contextlib.suppress(OSError):
+                entry.write_error(error, self._facts(), replace=False)
+            outcome = entry.outcome()
+        return ("failed", None) if outcome is None else (outcome.status, outcome)
+
+    def _submitted_job(self, entry: Entry) -> execution.Job | None:
+        """The job that was submitted for this uid, by this or another process, if its folder is still there."""
+        if self._job is not None and self._job.handle is not None:
+            return self._job.handle
+        note = read_note(entry)
+        folder = note.get("job_folder")
+        if folder is None or entry.path is None:
+            return None
+        path = (entry.path / folder).resolve()
+        return execution.job_from_folder(path) if path.exists() else None
+
+    def _wait(self, entry: Entry) -> None:
+        """Return when the running computation has ended, whoever runs it."""
+        replacing, self._replacing = self._replacing, None
+        if replacing is not None:
+            replacing.wait()
+            self._raise_if_lost(entry, replacing)
+            return
+        watch = entry.watch()
+        pause = FIRST_POLL_S
+        while entry.outcome() is None:
+            job = self._submitted_job(entry)
+            if job is not None:
+                if job.wait(pause):
+                    return
+            elif not watch.alive():
+                return
+            else:
+                time.sleep(pause)
+            pause = min(pause * 1.5, LAST_POLL_S)
+
+    def _raise_if_lost(self, entry: Entry, job: execution.Job) -> None:
+        """A recomputation that was killed leaves the old result in place; its caller is told all the same."""
+        error = job.exception()
+        if error is not None:
+            outcome = entry.outcome()
+            if outcome is None or outcome.status == "completed":
+                raise error
+
+    def _cancel_running(self) -> None:
+        job = None if self.entry is None else self._submitted_job(self.entry)
+        if job is not None and not job.done():
+            job.cancel()
+        self._job = None
+
+    # ------------------------------------------------------------------ jobs
+
+    def job(self) -> TaskJob:
+        """The job of this computation; submitted if there is none, as the mode says."""
+        entry = self.entry
+        if entry is None:
+            if self._job is None:
+                self._submit(replace=False)
+            assert self._job is not None
+            return self._job
+        submit_all([self])
+        if self._job is None:
+            handle = self._submitted_job(entry)
+            self._job = TaskJob(self, handle)
+        return self._job
+
+    def _submit(self, *, replace: bool) -> None:
+        self._acted = True
+        submit_calls([(self, replace)], max_workers=None)
+
+    def clear(self) -> None:
+        """Cancel what runs and forget the result; the config is unsealed for nobody, it just has no result."""
+        self._cancel_running()
+        self.ram = self._kept = MISSING
+        self._acted = False
+        if self.entry is not None:
+            self.entry.delete()
+
+    def planned(self) -> Action:
+        """What `submit_all` would do for this computation now."""
+        if self.entry is None:
+            return Action.COMPUTE if self._job is None else Action.WAIT
+        status, outcome = self._look(self.entry)
+        action = decide(self.mode, status)
+        if action in (Action.LOAD, Action.RAISE) and outcome is not None:
+            try:
+                self._check_facts(self.entry, outcome)
+            except _Outdated:
+                return Action.RECOMPUTE
+        return action
+
+
+class _Outdated(Exception):
+    """A stored result is to be recomputed since its code changed."""
+
+
+_WARNED: set[tuple[str, str]] = set()
+_RUNNING = threading.local()

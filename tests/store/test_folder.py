@@ -1,0 +1,232 @@
+"""What only files can get wrong: faults of disks, other users, moved folders, dead claimants."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from exca.errors import CorruptResult, JobFailed, ResultNotStored, UntrustedResult
+from exca.liveness import Stamp
+from exca.store import FolderEntry, FolderStore
+
+
+@dataclasses.dataclass
+class Report:
+    """A value that only a pickle can hold."""
+
+    loss: float
+
+
+class TwoArguments(Exception):
+    """An exception whose constructor does not take its message."""
+
+    def __init__(self, where: str, code: int) -> None:
+        super().__init__(f"{where}: {code}")
+
+
+@pytest.fixture
+def entry(tmp_path: pathlib.Path) -> FolderEntry:
+    entry = FolderStore(tmp_path / "cache").entry("m/a")
+    entry.prepare({"uid.yaml": "x: 1\n"})
+    return entry
+
+
+def load(entry: FolderEntry) -> Any:
+    outcome = entry.outcome()
+    assert outcome is not None
+    return entry.load(outcome)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"status": 3', b"\xff\xfe"])
+def test_incident_08_a_damaged_record_is_named_and_can_be_replaced(entry: FolderEntry, content: bytes) -> None:
+    (entry.path / "result.json").write_bytes(content)
+    with pytest.raises(CorruptResult, match=r"result\.json is not a result.*mode='force'"):
+        entry.outcome()
+    entry.write_value(1, {}, replace=True)
+    assert load(entry) == 1
+
+
+@pytest.mark.parametrize("value", [np.arange(1000), "x" * 100_000, Report(1.0)])
+def test_incident_08_damaged_bulk_data_is_named(entry: FolderEntry, value: Any) -> None:
+    entry.write_value(value, {}, replace=False)
+    (bulk,) = entry.path.glob("value-*")
+    bulk.write_bytes(bulk.read_bytes()[:40])
+    with pytest.raises(CorruptResult, match="mode='force'"):
+        load(entry)
+    bulk.unlink()
+    with pytest.raises(CorruptResult, match="is gone"):
+        load(entry)
+
+
+def test_incident_09_a_moved_cache_is_still_read(entry: FolderEntry, tmp_path: pathlib.Path) -> None:
+    entry.write_value({"a": np.arange(3)}, {}, replace=False)
+    shutil.move(tmp_path / "cache", tmp_path / "elsewhere")
+    assert load(FolderStore(tmp_path / "elsewhere").entry("m/a"))["a"].tolist() == [0, 1, 2]
+
+
+def test_incident_10_the_old_result_stands_until_the_new_one_is_whole(entry: FolderEntry) -> None:
+    entry.write_value(np.zeros(5), {}, replace=False)
+    with pytest.raises(ResultNotStored):
+        entry.write_value([np.ones(5), threading.Lock()], {}, replace=True)
+    assert load(entry).tolist() == [0] * 5
+    entry.write_value(np.ones(5), {}, replace=True)
+    assert load(entry).tolist() == [1] * 5
+    assert len(list(entry.path.glob("value-*"))) == 1, "the files of the old value are removed"
+
+
+def test_incident_10_a_writer_killed_at_any_moment_leaves_the_old_value_or_the_new(tmp_path: pathlib.Path) -> None:
+    entry = FolderStore(tmp_path).entry("m/a")
+    entry.prepare({})
+    entry.write_value(np.zeros(200_000), {}, replace=False)
+    code = (
+        "import sys, numpy as np, pathlib; from exca.store import FolderStore\n"
+        "entry = FolderStore(pathlib.Path(sys.argv[1])).entry('m/a'); print('ready', flush=True)\n"
+        "for k in range(10**6): entry.write_value(np.full(200_000, k % 7), {}, replace=True)"
+    )
+    for delay in (0.0, 0.003, 0.01, 0.02, 0.04):
+        process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        value = load(entry)
+        assert value.shape == (200_000,)
+        assert (value == value[0]).all()
+
+
+def test_incident_11_an_exception_with_another_constructor_keeps_its_text(entry: FolderEntry) -> None:
+    entry.write_error(TwoArguments("disk", 3), {}, replace=False)
+    outcome = entry.outcome()
+    assert outcome is not None
+    error = entry.error(outcome)
+    assert isinstance(error, JobFailed)
+    assert "TwoArguments: disk: 3" in str(error)
+
+
+def test_incident_13_the_status_does_not_read_the_value(entry: FolderEntry) -> None:
+    entry.write_value(np.zeros(10_000_000), {}, replace=False)
+    (bulk,) = entry.path.glob("value-*")
+    bulk.unlink()
+    outcome = entry.outcome()
+    assert outcome is not None
+    assert outcome.status == "completed"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+def test_incident_15_a_cache_of_another_user_is_read_without_writing(
+    entry: FolderEntry, tmp_path: pathlib.Path
+) -> None:
+    entry.write_value({"x": np.arange(3)}, {}, replace=False)
+    for path in (tmp_path, *tmp_path.parents):
+        if path.owner() == "root" and str(path) not in ("/", "/tmp"):
+            path.chmod(0o755)
+    code = (
+        "import os, sys, pathlib; import numpy; from exca.store import FolderStore; os.setuid(65534)\n"
+        "entry = FolderStore(pathlib.Path(sys.argv[1])).entry('m/a'); print(entry.load(entry.outcome()))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "cache")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "{'x': array([0, 1, 2])}\n", done.stderr
+
+
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_a_pickle_that_anybody_could_have_written_is_refused(tmp_path: pathlib.Path, place: str) -> None:
+    entry = FolderStore(tmp_path).entry("m/a")
+    entry.prepare({})
+    entry.write_value(Report(1.0), {}, replace=False)
+    assert load(entry) == Report(1.0)
+    (bulk,) = entry.path.glob("value-*.pkl")
+    (bulk if place == "file" else entry.path).chmod(0o777)
+    with pytest.raises(UntrustedResult, match="chmod o-w"):
+        load(entry)
+    assert load(FolderStore(tmp_path, permissions=0o777).entry("m/a")) == Report(1.0)
+
+
+def test_permissions_reach_every_file_and_new_folder(tmp_path: pathlib.Path) -> None:
+    store = FolderStore(tmp_path / "new" / "cache", permissions=0o770)
+    entry = store.entry("m/a")
+    entry.prepare({"uid.yaml": ""})
+    entry.write_value(np.arange(3), {}, replace=False)
+    entry.write_note("job.json", "{}")
+    assert {path.stat().st_mode & 0o777 for path in entry.path.iterdir()} == {0o660}
+    for folder in (entry.path, entry.path.parent, store.folder, tmp_path / "new"):
+        assert folder.stat().st_mode & 0o777 == 0o770
+
+
+def test_a_full_disk_loses_neither_the_value_nor_the_old_result(entry: FolderEntry) -> None:
+    entry.write_value("old", {}, replace=False)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(ResultNotStored, match="computed but not stored") as caught:
+            entry.write_value(np.arange(10_000), {}, replace=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.value.shape == (10_000,)
+    assert load(entry) == "old"
+    assert [path.name for path in entry.path.glob(".*")] == [], "no half-written file stays behind"
+
+
+def test_a_large_plain_value_does_not_slow_the_record_down(entry: FolderEntry) -> None:
+    entry.write_value(list(range(50_000)), {}, replace=False)
+    assert (entry.path / "result.json").stat().st_size < 500
+    assert load(entry) == list(range(50_000))
+
+
+def test_incident_21a_a_claim_of_a_dead_process_is_taken_over(entry: FolderEntry) -> None:
+    code = (
+        "import os, sys, pathlib; from exca.store import FolderStore\n"
+        "FolderStore(pathlib.Path(sys.argv[1])).entry('m/a').claim(); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(entry.path.parent.parent)], check=False)
+    assert (entry.path / "claim.json").exists()
+    assert not entry.watch().alive()
+    assert entry.claim() is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "alive"),
+    [
+        ({}, True),
+        ({"start": 1}, False),  # the pid was given to another process
+        ({"boot": "another-boot/pid:[1]"}, False),  # the machine was restarted: same host name, same pid
+    ],
+)
+def test_incident_22_a_claim_names_one_process_for_ever(
+    entry: FolderEntry, change: dict[str, Any], alive: bool
+) -> None:
+    note = {"token": "t", "process": Stamp.current().to_dict() | change, "since": 0}
+    (entry.path / "claim.json").write_text(json.dumps(note))
+    assert entry.watch().alive() is alive
+
+
+def test_a_claim_from_another_machine_lives_by_its_heartbeat(
+    entry: FolderEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = {"token": "t", "process": {"host": "far", "boot": "b/p", "pid": 1, "start": 1}, "since": 0}
+    claim = entry.path / "claim.json"
+    claim.write_text(json.dumps(note))
+    monkeypatch.setattr("exca.store._claims.SILENCE_S", 0.05)
+    watch = entry.watch()
+    assert watch.alive()
+    time.sleep(0.03)
+    os.utime(claim)
+    assert watch.alive(), "a beat came"
+    time.sleep(0.08)
+    assert not watch.alive(), "no beat came in time"
