@@ -1,0 +1,108 @@
+"""The worker processes of one supervisor: forked, each the leader of its own session, killed with their children."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from typing import NamedTuple
+
+__all__ = ["Crew", "Departure"]
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_LIBC = ctypes.CDLL(None)  # loaded here so that no worker has to
+_PAUSE_S = 1.0  # a process deep in the kernel may not stop at once
+
+
+class Departure(NamedTuple):
+    """A worker that has ended."""
+
+    name: str
+    exit_code: int  # negative: the signal that killed it, as in `subprocess`
+
+    @property
+    def reason(self) -> str:
+        if self.exit_code >= 0:
+            return f"its process ended with exit code {self.exit_code}"
+        number = -self.exit_code
+        try:
+            return f"killed by signal {number} ({signal.Signals(number).name})"
+        except ValueError:  # a real-time signal
+            return f"killed by signal {number}"
+
+
+class Crew:
+    """Worker processes by name."""
+
+    def __init__(self) -> None:
+        self._pids: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._pids)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._pids
+
+    def fork(self, name: str, *, tied: bool) -> bool:
+        """Start a worker. Like `os.fork` this returns twice: True in the worker.
+
+        Parameters
+        ----------
+        tied: the worker is killed when this process ends, however it ends.
+        """
+        supervisor = os.getpid()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid:
+            self._pids[name] = pid
+            return False
+        os.setsid()
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if tied and sys.platform == "linux":
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != supervisor:
+                os._exit(1)  # it ended before the line above
+        return True
+
+    def reap(self) -> list[Departure]:
+        """The workers that ended since the last call; what they left running is killed."""
+        departures = []
+        for name, pid in list(self._pids.items()):
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                continue
+            # Before the zombie is collected, while its pid still cannot be anybody else's.
+            self.signal(name, signal.SIGKILL)
+            _, status = os.waitpid(pid, 0)
+            del self._pids[name]
+            departures.append(Departure(name, os.waitstatus_to_exitcode(status)))
+        return departures
+
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to a worker and to all it started."""
+        try:
+            os.killpg(self._pids[name], number)
+        except (ProcessLookupError, PermissionError):  # forked so lately that it has no session yet; or all gone
+            os.kill(self._pids[name], number)
+
+    def pause(self, name: str) -> None:
+        """Stop a worker, so that what it is doing can be looked at without it moving on; `resume` it after."""
+        pid = self._pids[name]
+        os.kill(pid, signal.SIGSTOP)
+        end = time.monotonic() + _PAUSE_S
+        while time.monotonic() < end:
+            if os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                return
+            time.sleep(0.001)
+
+    def resume(self, name: str) -> None:
+        os.kill(self._pids[name], signal.SIGCONT)
+
+    def signal_all(self, number: int) -> None:
+        for name in self._pids:
+            self.signal(name, number)

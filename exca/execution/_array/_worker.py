@@ -1,0 +1,204 @@
+"""A worker: takes one call after another from an array, until none is left.
+
+It knows nothing of whoever started it: everything passes through the array's folder.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import io
+import json
+import os
+import pickle
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from exca.liveness import Stamp
+
+from ._capture import captured
+from ._layout import COMPLETED, LOST, RAISED, ArrayPaths, JobPaths, Spec, Verdict, write_atomically
+from ._outcome import describe, dump
+
+__all__ = ["WorkSite", "drain", "read_payload", "report_lost", "update_state"]
+
+_MISSES = 8  # calls found taken in a row before the tickets are listed again
+
+
+def drain(array: ArrayPaths, worker: str, keep_going: Callable[[], bool] = lambda: True) -> int:
+    """Run calls of an array until none is left.
+
+    Parameters
+    ----------
+    worker: name of this worker, unique in the array.
+    keep_going: asked before each call; False ends the worker.
+
+    Returns
+    -------
+    int: how many calls failed, so that a scheduler can be told.
+    """
+    faulthandler.enable()  # a crash in C code leaves its Python stack in the log of the call
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a log is read while it grows
+    spec, _ = array.read_spec()
+    array.sign(Stamp.current(), worker)
+    site = WorkSite(array, spec)
+    failed = 0
+    for index in _take_calls(array, spec.count, worker, keep_going):
+        failed += run_call(site, index, worker).kind != COMPLETED
+    return failed
+
+
+def _take_calls(array: ArrayPaths, count: int, worker: str, keep_going: Callable[[], bool]) -> Iterator[int]:
+    while True:
+        taken = {int(name) for name in os.listdir(array.tickets)}
+        if len(taken) >= count:
+            return
+        misses = 0
+        for index in range(count):
+            if index in taken:
+                continue
+            if not keep_going():
+                return
+            if array.take(index, worker):
+                misses = 0
+                yield index
+            elif (misses := misses + 1) >= _MISSES:
+                break
+
+
+class WorkSite:
+    """The process state every call of an array expects; set up once, at the first call."""
+
+    def __init__(self, array: ArrayPaths, spec: Spec) -> None:
+        self.array = array
+        self.spec = spec
+        self._ready = False
+        self._environ: dict[str, str] = {}
+
+    def prepare(self) -> None:
+        """Enter the submitter's directory and import path, and run the initializer.
+
+        Raises
+        ------
+        Exception: whatever the initializer raises, or an OSError if the directory has gone.
+        """
+        os.chdir(self.spec.cwd)  # before each call: the one before may have moved
+        if self._ready:
+            return
+        sys.path[:] = self.spec.sys_path
+        if self.array.setup.exists():
+            pickle.loads(self.array.setup.read_bytes())()
+        self._ready = True
+
+    @contextmanager
+    def environment(self, job_id: str, folder: str) -> Iterator[None]:
+        """The variables submitit's `JobEnvironment` reads; whatever the call changes in the environment is undone."""
+        before = dict(os.environ)
+        os.environ.update(
+            SUBMITIT_EXECUTOR="local",
+            SUBMITIT_FOLDER=folder,
+            SUBMITIT_LOCAL_JOB_ID=job_id,
+            SUBMITIT_LOCAL_NTASKS="1",
+            SUBMITIT_LOCAL_JOB_NUM_NODES="1",
+            SUBMITIT_LOCAL_NODEID="0",
+            SUBMITIT_LOCAL_GLOBALID="0",
+            SUBMITIT_LOCAL_LOCALID="0",
+        )
+        try:
+            yield
+        finally:
+            for name in os.environ.keys() - before.keys():
+                del os.environ[name]
+            os.environ.update({name: value for name, value in before.items() if os.environ.get(name) != value})
+
+
+def run_call(site: WorkSite, index: int, worker: str) -> Verdict:
+    """Run one call that was taken: its output, its state, its result, its verdict."""
+    array, spec = site.array, site.spec
+    paths, job_id, process = array.job(spec, index), spec.job_id(index), os.getpid()
+    host = os.uname().nodename
+    state = update_state(paths, status="running", host=host, pid=process, worker=worker, started=time.time())
+    _show_name(str(state["name"]))
+    with captured(paths.stdout, paths.stderr), site.environment(job_id, str(paths.folder)):
+        verdict = _attempt(site, index, paths)
+        if os.getpid() != process:
+            os._exit(1)  # the call forked, and the child came back here: the call is the parent's
+    update_state(paths, status=verdict.kind, reason=verdict.reason, ended=time.time())
+    array.end(index, verdict)
+    return verdict
+
+
+def _attempt(site: WorkSite, index: int, paths: JobPaths) -> Verdict:
+    durable = site.spec.durable
+    try:
+        site.prepare()
+        function, args = pickle.loads(read_payload(paths)["call"])
+    except BaseException as error:
+        return _refuse(site, paths, error)
+    try:
+        value = function(*args)
+    except BaseException as error:  # SystemExit too: a job that wants to leave has failed, its siblings have not
+        verdict = _account(paths, error, durable=durable)
+        if isinstance(error, Exception):
+            return verdict
+        return site.array.sentence_of(index) or verdict  # SIGTERM came through as a SystemExit
+    try:
+        write_atomically(paths.result, dump(value), durable=durable)
+    except Exception as error:
+        kind = type(value)
+        reason = f"its value ({kind.__module__}.{kind.__qualname__}) could not be stored: {error!r}"
+        print(reason, file=sys.stderr)
+        return Verdict(LOST, reason)
+    return Verdict(COMPLETED)
+
+
+def _account(paths: JobPaths, error: BaseException, *, durable: bool) -> Verdict:
+    frames = error.__traceback__
+    raised = describe(error.with_traceback(frames.tb_next if frames else None))  # without the frame of this file
+    print(raised.traceback, file=sys.stderr, end="")
+    try:
+        write_atomically(paths.result, pickle.dumps(tuple(raised)), durable=durable)
+    except OSError as problem:
+        return Verdict(LOST, f"{raised.one_line()} (the traceback could not be stored: {problem})")
+    return Verdict(RAISED, raised.one_line())
+
+
+def _refuse(site: WorkSite, paths: JobPaths, error: BaseException) -> Verdict:
+    """The call could not even be loaded here."""
+    raised = describe(error)
+    print(raised.traceback, file=sys.stderr, end="")
+    reason = f"the call could not be loaded on {os.uname().nodename}: {raised.one_line()}"
+    report_lost(paths, reason)
+    return Verdict(LOST, reason)
+
+
+def read_payload(paths: JobPaths) -> dict[str, bytes]:
+    """The parts of a pickled call, each still pickled: "call", and "on_lost" if there is one."""
+    payload: dict[str, bytes] = pickle.loads(paths.call.read_bytes())
+    return payload
+
+
+def report_lost(paths: JobPaths, reason: str) -> None:
+    """Tell whoever submitted the call, through its `on_lost`, that it never came to its end."""
+    try:
+        payload = read_payload(paths)
+        if "on_lost" in payload:
+            pickle.loads(payload["on_lost"])(reason, paths.stderr)
+    except Exception as error:  # the verdict must be written whatever the user's code does; the log has the cause
+        print(describe(error).traceback, file=sys.stderr, end="")
+
+
+def update_state(paths: JobPaths, **news: object) -> dict[str, object]:
+    """Add to what people can read about a job."""
+    state: dict[str, object] = json.loads(paths.state.read_bytes())
+    state |= news
+    write_atomically(paths.state, json.dumps(state).encode(), durable=False)
+    return state
+
+
+def _show_name(name: str) -> None:
+    """Let `top` and `ps -o comm` show the call instead of "python" (proc(5); the kernel cuts it to 15 bytes)."""
+    with suppress(OSError), open("/proc/self/comm", "w") as comm:
+        comm.write(name)

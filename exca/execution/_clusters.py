@@ -1,0 +1,115 @@
+"""Which executor a `cluster` stands for."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Callable
+
+from exca.errors import InvalidInfra
+from exca.execution._capacity import allowed_cpus, allowed_gpus
+from exca.execution._inline import InlineExecutor
+from exca.execution._interpreters import find_interpreter
+from exca.execution._job import Executor
+from exca.execution._queues import QueueExecutor, Site
+from exca.execution._resources import Resources
+
+__all__ = ["choose_cluster", "make_executor"]
+
+_ANSWER_S = 5.0  # a controller that takes longer is as good as none
+
+
+def make_executor(
+    resources: Resources, logs: str | None, *, initializer: Callable[[], None] | None = None
+) -> Executor:
+    """The executor for some resources.
+
+    Parameters
+    ----------
+    logs: template of a job's folder; ``{user}`` is replaced, and ``%j`` by the job's id (added if missing). Needed for
+        "local"; a process pool without it keeps its files in a temporary folder.
+    initializer: called in each worker process before it loads its first call; must be picklable.
+
+    Raises
+    ------
+    InvalidInfra: the resources ask for what this cluster cannot give, or name a cluster that is not there.
+
+    Examples
+    --------
+    >>> make_executor(Resources(), None).submit([Call(divmod, (7, 2))])[0].result()
+    (3, 1)
+    """
+    cluster = choose_cluster(resources.cluster)
+    if cluster in (None, "debug"):
+        return InlineExecutor(debug=cluster == "debug")
+    if cluster == "threadpool":
+        from exca.execution._threads import ThreadExecutor
+
+        return ThreadExecutor(resources.max_workers or _default_workers(resources))
+    if cluster in ("local", "processpool"):
+        return _make_queue(resources, cluster, logs, initializer)
+    raise InvalidInfra(
+        f"cluster={cluster!r} cannot be submitted to by this version: it knows None, 'auto', 'debug', 'local', "
+        "'processpool' and 'threadpool'"
+    )
+
+
+def choose_cluster(cluster: str | None) -> str | None:
+    """Replace "auto": Slurm where a controller answers, else "local"."""
+    if cluster != "auto":
+        return cluster
+    return "slurm" if slurm_answers() else "local"
+
+
+@functools.cache
+def slurm_answers() -> bool:
+    """Whether a Slurm controller answers; asked once per process."""
+    import subprocess
+
+    if shutil.which("sbatch") is None or shutil.which("scontrol") is None:
+        return False
+    try:
+        ping = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, timeout=_ANSWER_S)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return ping.returncode == 0 and " is UP" in ping.stdout
+
+
+def _make_queue(
+    resources: Resources, cluster: str, logs: str | None, initializer: Callable[[], None] | None
+) -> QueueExecutor:
+    if cluster == "local" and logs is None:
+        raise InvalidInfra("cluster='local' outlives this process, so its jobs need a folder: set `folder`")
+    for name in ("nodes", "tasks_per_node"):
+        if getattr(resources, name) != 1:
+            raise InvalidInfra(f"{name}={getattr(resources, name)}: cluster={cluster!r} runs each job as one process")
+    gpus = _gpus(resources)
+    site = Site(
+        max_workers=resources.max_workers or _default_workers(resources),
+        logs=logs,
+        tied=cluster == "processpool",
+        timeout_s=None if resources.timeout_min is None else resources.timeout_min * 60,
+        gpus=gpus,
+        gpus_per_worker=(resources.gpus_per_node or 0) if gpus else 0,
+        cwd=resources.workdir,
+        interpreter=find_interpreter(resources.conda_env),
+    )
+    return QueueExecutor(site, initializer)
+
+
+def _default_workers(resources: Resources) -> int:
+    if resources.gpus_per_node:
+        return max(1, len(_gpus(resources)) // resources.gpus_per_node)
+    return max(1, allowed_cpus() // (resources.cpus_per_task or 1))
+
+
+def _gpus(resources: Resources) -> tuple[str, ...]:
+    if not resources.gpus_per_node:
+        return ()
+    gpus = allowed_gpus()
+    if len(gpus) < resources.gpus_per_node:
+        raise InvalidInfra(
+            f"gpus_per_node={resources.gpus_per_node}, but {len(gpus)} GPUs can be used here ({', '.join(gpus) or 'none'}); "
+            "EXCA_LOCAL_GPUS=2 or EXCA_LOCAL_GPUS=0,3 says otherwise"
+        )
+    return tuple(gpus)

@@ -1,0 +1,122 @@
+"""What a process that waits knows of an array: which calls have ended, and whether anybody still looks after it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from exca.execution._array._layout import CANCELLED, LOST, ArrayPaths, JobPaths, Spec, Verdict
+from exca.execution._array._worker import report_lost, update_state
+from exca.execution._spawning import reap
+from exca.liveness import Stamp
+
+__all__ = ["TrackedArray"]
+
+_LIST_AGAIN_S = 0.002  # a thousand jobs asked one after the other read the folder once
+_LOOK_AGAIN_S = 0.25
+_START_S = 30.0  # time a supervisor may take to sign, if its starter was killed just then
+_BEAT_S = 90.0  # a supervisor elsewhere whose heartbeat (every 10 s) is older than this has died
+
+
+class TrackedArray:
+    """An array as seen by a process that did not run it.
+
+    Parameters
+    ----------
+    guard: kept alive as long as the array is; whoever owns a temporary folder passes its owner.
+    """
+
+    def __init__(self, paths: ArrayPaths, spec: Spec, guard: object = None) -> None:
+        self.paths = paths
+        self.spec = spec
+        self._guard = guard
+        self._ended: frozenset[str] = frozenset()
+        self._listed_at = self._looked_at = float("-inf")
+        self._supervised = True
+
+    def job(self, index: int) -> JobPaths:
+        return self.paths.job(self.spec, index)
+
+    def verdict(self, index: int) -> Verdict | None:
+        """How a call ended; None while it may still end.
+
+        A call that nobody will ever end gets its verdict here.
+        """
+        if str(index) in self._list_ended() or not self.is_supervised():
+            return self.paths.verdict(index) or self._settle(index)
+        return None
+
+    def is_supervised(self) -> bool:
+        """Whether the supervisor is alive, as far as can be known from here."""
+        now = time.monotonic()
+        if now > self._looked_at + _LOOK_AGAIN_S:
+            self._looked_at = now
+            reap()
+            self._supervised = self._find_supervisor()
+        return self._supervised
+
+    def end(self, index: int, verdict: Verdict) -> Verdict:
+        """Give a call the verdict, unless it got another in the meantime; returns the one that stands."""
+        paths = self.job(index)
+        report_lost(paths, verdict.reason)
+        try:
+            update_state(paths, status=verdict.kind, reason=verdict.reason, ended=time.time())
+            self.paths.end(index, verdict)
+        except OSError:  # somebody else's folder: what is known is known all the same
+            return verdict
+        return self.paths.verdict(index) or verdict
+
+    def _list_ended(self) -> frozenset[str]:
+        now = time.monotonic()
+        if now > self._listed_at + _LIST_AGAIN_S:
+            self._listed_at = now
+            try:
+                self._ended = frozenset(os.listdir(self.paths.ended))
+            except FileNotFoundError:
+                self._ended = frozenset()
+        return self._ended
+
+    def _find_supervisor(self) -> bool:
+        try:
+            stamp = self.paths.stamp()
+            if stamp is None:
+                return _age_s(self.paths.spec) < _START_S
+            liveness = stamp.liveness()
+            if liveness == "elsewhere":
+                return _age_s(self.paths.heartbeat) < _BEAT_S
+        except FileNotFoundError:
+            return False
+        return liveness == "alive"
+
+    def _settle(self, index: int) -> Verdict | None:
+        """Nobody looks after the array: find out whether the call can still end."""
+        if not self.paths.folder.exists():
+            return Verdict(LOST, f"the folder of its array, {self.paths.folder}, has gone")
+        try:
+            if self.paths.take(index, "reader"):
+                return self.end(index, Verdict(LOST, f"its queue died before the call was started; see {self.paths.log}"))
+        except OSError:  # somebody else's folder
+            return Verdict(LOST, f"its queue died; see {self.paths.log}")
+        if self._live_worker(index):
+            return None  # workers finish the call they are in
+        verdict = self.paths.sentence_of(index) or Verdict(LOST, f"its worker and its queue died; see {self.paths.log}")
+        return self.paths.verdict(index) or self.end(index, verdict)
+
+    def cancel(self, index: int) -> None:
+        """End a call: here if it has not been taken, else by its supervisor."""
+        if self.paths.take(index, "cancelled"):
+            self.end(index, Verdict(CANCELLED, "cancelled before it started"))
+        elif self.verdict(index) is None:
+            self.paths.sentence(index, Verdict(CANCELLED, "cancelled while it ran"))
+            worker = None if self.is_supervised() else self._live_worker(index)
+            if worker:
+                os.killpg(worker.pid, signal.SIGKILL)
+
+    def _live_worker(self, index: int) -> Stamp | None:
+        stamp = self.paths.stamp(self.paths.owner(index) or "nobody")
+        return stamp if stamp is not None and stamp.liveness() == "alive" else None
+
+
+def _age_s(path: os.PathLike[str]) -> float:
+    return time.time() - os.stat(path).st_mtime
