@@ -24,7 +24,7 @@ ROWS: list[set[str]] = [
     {"identity", "store", "execution", "policy", "provenance"},
     {"task"},
     {"infra"},
-    {"hydra"},
+    {"hydra", "helpers"},
     {"cli", "hydra_plugin"},
 ]
 LEVEL = {room: level for level, row in enumerate(ROWS) for room in row}

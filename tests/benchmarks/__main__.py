@@ -70,7 +70,7 @@ class Run:
         cells = [report.duration(value) for value in (middle, low, high)]
         verdict = f"5 ms {'met' if middle <= 0.005 else 'missed'}"
         title = f"plugin installed, app does not use it ({pairs} pairs)"
-        header = [title, "adds (median)", "lower quartile", "upper quartile", "aim"]
+        header = [title, "adds CPU (median)", "lower quartile", "upper quartile", "aim"]
         print(report.table(header, [["start of a plain Hydra app", *cells, verdict]]), end="\n\n", flush=True)
 
 

@@ -1,0 +1,93 @@
+"""The documentation does what it says: its code runs, its commands end as stated, its links lead somewhere."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from snippets import PAGES, ROOT, Block, blocks
+
+import exca.hydra
+
+# The page of test_tutorial.py needs a cache folder by the name of `tmp_path`.
+RUN_ELSEWHERE = {ROOT / "docs" / "tutorials" / "task-and-map.md"}
+RUN = [page for page in PAGES if page not in RUN_ELSEWHERE and any(b.language == "python" for b in blocks(page))]
+
+
+def run_block(block: Block, folder: Path) -> None:
+    """Write the file that a block shows, or run its script or its commands in the reader's folder."""
+    if block.file:
+        file = folder / block.file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(block.text)
+    elif block.language == "python":
+        script = folder / f"line_{block.line}.py"
+        script.write_text(block.text)
+        expect(0, [sys.executable, script.name], folder, block)
+    elif block.language == "console":
+        for line in block.text.splitlines():
+            if line.startswith("$ python "):
+                code = re.search(r"# exit code (\d+)$", line)
+                arguments = shlex.split(line.removeprefix("$ python "), comments=True)
+                expect(int(code[1]) if code else 0, [sys.executable, *arguments], folder, block)
+
+
+def expect(code: int, command: list[str], folder: Path, block: Block) -> None:
+    """Run a command and compare its exit code."""
+    # Commands of the documentation are typed by people: what a test run adds to the environment is left out.
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    done = subprocess.run(
+        command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    printed = f"line {block.line}: {shlex.join(command)}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == code, printed
+    assert "Traceback" not in done.stderr or code == 0, printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", RUN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page_runs_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
+    for block in blocks(page):
+        run_block(block, tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_blocks_compile(page: Path) -> None:
+    for block in blocks(page):
+        if block.language == "python":
+            compile(block.text, f"{page}:{block.line}", "exec")
+
+
+def test_reference_has_every_field_of_an_infra() -> None:
+    page = (ROOT / "docs" / "reference" / "task-infra.md").read_text()
+    assert [name for name in exca.TaskInfra.model_fields if f"`{name}`" not in page] == []
+
+
+def test_reference_has_every_error_with_its_builtin() -> None:
+    rows = dict(
+        re.findall(r"^\| `(\w+)` \| `(\w+)` \|", (ROOT / "docs" / "reference" / "errors.md").read_text(), re.M)
+    )
+    for name in exca.errors.__all__:
+        error = getattr(exca.errors, name)
+        if not any(getattr(exca.errors, other).__mro__[1] is error for other in exca.errors.__all__):
+            assert issubclass(error, getattr(builtins, rows[name]))
+    assert set(rows) <= set(exca.errors.__all__)
+
+
+def test_reference_has_every_function_of_the_hydra_room() -> None:
+    page = (ROOT / "docs" / "reference" / "hydra.md").read_text()
+    functions = [name for name in exca.hydra.__all__ if callable(getattr(exca.hydra, name)) and name.islower()]
+    assert [name for name in functions if f"`{name}(" not in page] == []
