@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import stat
@@ -152,12 +151,13 @@ def job_from_folder(path: str | Path) -> QueuedJob:
     """
     paths = JobPaths(path)
     try:
-        state = json.loads(paths.state.read_bytes())
+        ticket = os.path.normpath(paths.folder / os.readlink(paths.ticket))
     except FileNotFoundError:
-        raise FileNotFoundError(f"no job in {path}: {paths.state.name} is missing") from None
-    array = ArrayPaths(os.path.normpath(paths.folder / state["array"]))
+        raise FileNotFoundError(f"no job in {path}: it has no link {paths.ticket.name!r}") from None
+    tickets, index = os.path.split(ticket)
+    array = ArrayPaths(os.path.dirname(tickets))
     spec, _ = array.read_spec()
-    return QueuedJob(TrackedArray(array, spec), int(state["index"]))
+    return QueuedJob(TrackedArray(array, spec), int(index))
 
 
 def _read_log(path: Path) -> str | None:

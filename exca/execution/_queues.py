@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import hashlib
-import json
 import os
 import pickle
 import shutil
@@ -129,19 +128,11 @@ class QueueExecutor:
         for index, call in enumerate(calls):
             paths = array.job(spec, index)
             paths.folder.mkdir(parents=True)
-            payload = {"call": _pickle((call.function, call.args), call.name)}
+            payload = {"name": call.name.encode(), "call": _pickle((call.function, call.args), call.name)}
             if call.on_lost:
                 payload["on_lost"] = _pickle(call.on_lost, f"on_lost of {call.name}")
             paths.call.write_bytes(pickle.dumps(payload))
-            state = {
-                "job_id": spec.job_id(index),
-                "name": call.name,
-                "array": os.path.relpath(array.folder, paths.folder),
-                "index": index,
-                "status": "pending",
-                "submitted": time.time(),
-            }
-            paths.state.write_text(json.dumps(state))
+            os.symlink(os.path.relpath(f"{array.tickets}/{index}", paths.folder), paths.ticket)
         array.write_spec(spec, queue)
 
 

@@ -55,8 +55,13 @@ class JobPaths:
 
     @property
     def state(self) -> Path:
-        """Who ran it, where and when (JSON, for people); and where its array is."""
+        """Who runs it, where and since when, and how it ended (JSON; for people, nothing depends on it)."""
         return self.folder / "state.json"
+
+    @property
+    def ticket(self) -> Path:
+        """Symlink to the job's ticket, ``<array folder>/tickets/<index>``: which array it belongs to."""
+        return self.folder / "ticket"
 
     @property
     def result(self) -> Path:

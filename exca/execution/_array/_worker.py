@@ -118,9 +118,8 @@ def run_call(site: WorkSite, index: int, worker: str) -> Verdict:
     """Run one call that was taken: its output, its state, its result, its verdict."""
     array, spec = site.array, site.spec
     paths, job_id, process = array.job(spec, index), spec.job_id(index), os.getpid()
-    host = os.uname().nodename
-    state = update_state(paths, status="running", host=host, pid=process, worker=worker, started=time.time())
-    _show_name(str(state["name"]))
+    started = {"host": os.uname().nodename, "pid": process, "worker": worker, "started": time.time()}
+    update_state(paths, job_id=job_id, status="running", **started)
     with captured(paths.stdout, paths.stderr), site.environment(job_id, str(paths.folder)):
         verdict = _attempt(site, index, paths)
         if os.getpid() != process:
@@ -134,7 +133,9 @@ def _attempt(site: WorkSite, index: int, paths: JobPaths) -> Verdict:
     durable = site.spec.durable
     try:
         site.prepare()
-        function, args = pickle.loads(read_payload(paths)["call"])
+        payload = read_payload(paths)
+        _show_name(payload["name"])
+        function, args = pickle.loads(payload["call"])
     except BaseException as error:
         return _refuse(site, paths, error)
     try:
@@ -175,7 +176,7 @@ def _refuse(site: WorkSite, paths: JobPaths, error: BaseException) -> Verdict:
 
 
 def read_payload(paths: JobPaths) -> dict[str, bytes]:
-    """The parts of a pickled call, each still pickled: "call", and "on_lost" if there is one."""
+    """The parts of a stored call: its "name"; still pickled, its "call", and "on_lost" if there is one."""
     payload: dict[str, bytes] = pickle.loads(paths.call.read_bytes())
     return payload
 
@@ -190,15 +191,16 @@ def report_lost(paths: JobPaths, reason: str) -> None:
         print(describe(error).traceback, file=sys.stderr, end="")
 
 
-def update_state(paths: JobPaths, **news: object) -> dict[str, object]:
+def update_state(paths: JobPaths, **news: object) -> None:
     """Add to what people can read about a job."""
-    state: dict[str, object] = json.loads(paths.state.read_bytes())
-    state |= news
-    write_atomically(paths.state, json.dumps(state).encode(), durable=False)
-    return state
+    try:
+        state = json.loads(paths.state.read_bytes())
+    except (FileNotFoundError, ValueError):  # not there yet, or its writer was killed
+        state = {}
+    paths.state.write_text(json.dumps(state | news))
 
 
-def _show_name(name: str) -> None:
+def _show_name(name: bytes) -> None:
     """Let `top` and `ps -o comm` show the call instead of "python" (proc(5); the kernel cuts it to 15 bytes)."""
-    with suppress(OSError), open("/proc/self/comm", "w") as comm:
+    with suppress(OSError), open("/proc/self/comm", "wb") as comm:
         comm.write(name)
