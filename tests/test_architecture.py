@@ -105,11 +105,8 @@ def test_one_file_imports_submitit() -> None:
 def test_public_names() -> None:
     assert sorted(exca.__all__) == [
         "ConfDict",
-        "MapInfra",
-        "SubmitInfra",
         "TaskInfra",
         "__version__",
-        "cachedict",
         "errors",
         "helpers",
         "hydra",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -54,13 +53,6 @@ class Environment:
         started = time.perf_counter()
         self.run(arguments, cwd)
         return time.perf_counter() - started
-
-    def cpu(self, arguments: Sequence[str], cwd: Path) -> float:
-        """Return the processor seconds of Python with these arguments; other work on the machine counts less."""
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        self.run(arguments, cwd)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
     def measure(self, subject: str, workload: str, size: int, folder: Path) -> float | None:
         """Run one workload of one subject in a new process and return the seconds it says."""
