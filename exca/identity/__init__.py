@@ -1,0 +1,20 @@
+"""What a computation is called: pure functions from a config to names, digests and plain data."""
+
+from ._confdict import ConfDict
+from ._export import export
+from ._identify import Identity, identify
+from ._names import computation_name, import_path, main_module_override, module_name
+from ._yaml import dump_yaml, load_yaml
+
+__all__ = [
+    "ConfDict",
+    "Identity",
+    "computation_name",
+    "dump_yaml",
+    "export",
+    "identify",
+    "import_path",
+    "load_yaml",
+    "main_module_override",
+    "module_name",
+]

@@ -1,0 +1,370 @@
+"""A dict whose keys with dots lead into nested dicts."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Self, cast
+
+from pydantic import BaseModel
+
+from exca.errors import InvalidConfig
+
+from ._export import export, plain_data
+from ._identify import name_of
+from ._yaml import dump_yaml, load_yaml
+
+REPLACE = "=replace="
+_UID_FORMAT = 1
+_MISSING: Any = object()
+
+
+class ConfDict(dict[Any, Any]):
+    """Dict that splits on dots: ``{"a.b": 1}`` is ``{"a": {"b": 1}}``.
+
+    Dots are split where data enters as plain dicts or single keys; a ``ConfDict`` that enters is taken as it
+    is. Dicts inside lists become ``ConfDict`` too.
+
+    Parameters
+    ----------
+    data: mapping or iterable of pairs
+        nested, dotted, or both; sub-dicts given in several parts are merged.
+    **kwargs
+        further items.
+
+    Raises
+    ------
+    InvalidConfig
+        a dotted key leads through something that is no dict, or has an empty part.
+
+    Example
+    -------
+    >>> config = ConfDict({"training.optim.lr": 0.01})
+    >>> config
+    ConfDict({'training': {'optim': {'lr': 0.01}}})
+    >>> config["training.optim.lr"]
+    0.01
+    >>> config.update({"training": {"=replace=": True, "epochs": 3}})
+    >>> config.flat()
+    {'training.epochs': 3}
+    """
+
+    def __init__(self, data: Mapping[Any, Any] | Iterable[tuple[Any, Any]] = (), /, **kwargs: Any) -> None:
+        super().__init__()
+        self._merge(data, replacing=False)
+        self._merge(kwargs, replacing=False)
+
+    # Reading
+
+    def __getitem__(self, key: Any) -> Any:
+        parent, last = self._find(key)
+        if parent is None:
+            raise KeyError(key)
+        return dict.__getitem__(parent, last)
+
+    def __contains__(self, key: object) -> bool:
+        return self._find(key)[0] is not None
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The value under a key, dotted or not; ``default`` where there is none."""
+        parent, last = self._find(key)
+        return default if parent is None else dict.__getitem__(parent, last)
+
+    def flat(self) -> dict[str, Any]:
+        """One level of dotted keys; empty sub-dicts and lists are values.
+
+        Example
+        -------
+        >>> ConfDict({"a": {"b": 1, "c": {}}}).flat()
+        {'a.b': 1, 'a.c': {}}
+        """
+        out: dict[str, Any] = {}
+        for key, value in self.items():
+            if isinstance(value, ConfDict) and value:
+                out.update({f"{key}.{inner}": item for inner, item in value.flat().items()})
+            else:
+                out[key] = value
+        return out
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({plain_dict(self)!r})"
+
+    # Writing
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        parent, last = self._make(key)
+        dict.__setitem__(parent, last, _entering(value))
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        """The value under a key, which is set to ``default`` where there is none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def __delitem__(self, key: Any) -> None:
+        self.pop(key)
+
+    def pop(self, key: Any, default: Any = _MISSING) -> Any:
+        """Remove a key and give its value; dicts that are empty then go too.
+
+        Raises
+        ------
+        KeyError
+            there is no such key, and no default was given.
+        """
+        if key not in self:
+            if default is _MISSING:
+                raise KeyError(key)
+            return default
+        if dict.__contains__(self, key):
+            return dict.pop(self, key)
+        head, rest = self._split(key)
+        child = dict.__getitem__(self, head)
+        value = child.pop(rest)
+        if not child:
+            dict.__delitem__(self, head)
+        return value
+
+    def update(  # type: ignore[override]
+        self, data: Mapping[Any, Any] | Iterable[tuple[Any, Any]] = (), /, **kwargs: Any
+    ) -> None:
+        """Merge other items into this dict, sub-dicts recursively.
+
+        Parameters
+        ----------
+        data: mapping or iterable of pairs
+            a sub-dict that holds ``"=replace=": True`` replaces what is here instead of being merged into it.
+        **kwargs
+            further items.
+
+        Example
+        -------
+        >>> config = ConfDict({"model": {"name": "mlp", "width": 3}})
+        >>> config.update({"model.width": 4})
+        >>> config.update({"data": {"path": "x"}}, seed=1)
+        >>> config
+        ConfDict({'model': {'name': 'mlp', 'width': 4}, 'data': {'path': 'x'}, 'seed': 1})
+        """
+        self._merge(data, replacing=True)
+        self._merge(kwargs, replacing=True)
+
+    def __ior__(self, other: Any) -> Self:
+        self.update(other)
+        return self
+
+    def __or__(self, other: Any) -> Self:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        merged = self.copy()
+        merged.update(other)
+        return merged
+
+    def __ror__(self, other: Any) -> Self:
+        return NotImplemented if not isinstance(other, Mapping) else type(self)(other) | self
+
+    # Copies
+
+    def copy(self) -> Self:
+        """A copy with its own sub-dicts and lists; other values are shared."""
+        return cast("Self", _entering(self))
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return cast("Self", _restore(type(self), copy.deepcopy(dict(self), memo)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), dict(self))
+
+    # Other forms
+
+    @classmethod
+    def from_model(cls, model: BaseModel, uid: bool = False, exclude_defaults: bool = False) -> Self:
+        """The fields of a config.
+
+        Keys of the config's own dicts are kept as they are, dots included: the result validates back into an
+        equal config.
+
+        Parameters
+        ----------
+        model: pydantic.BaseModel
+            a validated config.
+        uid, exclude_defaults: bool
+            see ``export``.
+        """
+        return cast("Self", _verbatim(export(model, uid=uid, exclude_defaults=exclude_defaults), cls))
+
+    @classmethod
+    def from_yaml(cls, source: str | bytes | Path | IO[str] | IO[bytes]) -> Self:
+        """Read YAML from a path, a text or an open file.
+
+        Parameters
+        ----------
+        source: Path, str, bytes or file
+            a str of one line that ends in ``.yaml`` or ``.yml`` is a path, any other str is YAML itself.
+
+        Raises
+        ------
+        InvalidConfig
+            not YAML, or not a mapping.
+        """
+        if isinstance(source, str) and "\n" not in source and source.endswith((".yaml", ".yml")):
+            source = Path(source)
+        data = load_yaml(source.read_bytes() if isinstance(source, Path) else source)
+        if not isinstance(data, Mapping):
+            hint = " Pass a pathlib.Path to read a file." if isinstance(data, str) else ""
+            raise InvalidConfig(f"Expected YAML of a mapping, found {type(data).__name__}: {data!r:.80}.{hint}")
+        return cls(data)
+
+    @classmethod
+    def from_args(cls, args: Sequence[str]) -> Self:
+        """Read command line arguments ``--a.b=1`` or ``--a.b 1``; values stay text, for pydantic to convert.
+
+        Raises
+        ------
+        InvalidConfig
+            an argument without ``--`` before it, or without a value after it.
+
+        Example
+        -------
+        >>> ConfDict.from_args(["--optim.lr=0.1", "--name", "x"])
+        ConfDict({'optim': {'lr': '0.1'}, 'name': 'x'})
+        """
+        out = cls()
+        rest = list(args)
+        while rest:
+            key, equals, value = rest.pop(0).partition("=")
+            if not key.startswith("--") or len(key) == 2:
+                raise InvalidConfig(f"Expected --key=value or --key value, found '{key}{equals}{value}'.")
+            if not equals:
+                if not rest or rest[0].startswith("--"):
+                    raise InvalidConfig(f"{key} has no value: write {key}=value or {key} value.")
+                value = rest.pop(0)
+            out[key[2:]] = value
+        return out
+
+    def to_yaml(self, path: str | Path | None = None) -> str:
+        """YAML text of this dict, also written to ``path`` if one is given."""
+        text = dump_yaml(plain_data(self))
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    def to_uid(self, version: int | None = None) -> str:
+        """Filename-safe name of the content: a readable part and a hash, ``default`` where it is empty.
+
+        Parameters
+        ----------
+        version: int, optional
+            format of the name; there is one so far, 1.
+
+        Raises
+        ------
+        InvalidConfig
+            unknown format.
+        UnstableIdentity
+            a value has no stable identity.
+
+        Example
+        -------
+        >>> ConfDict({"optim.lr": 0.1}).to_uid()
+        'optim.lr=0.1-43fbe27d1e4d5aa0d7ab'
+        """
+        if version not in (None, _UID_FORMAT):
+            raise InvalidConfig(f"Unknown uid format {version!r}: this release knows {_UID_FORMAT}.")
+        return name_of(plain_dict(self))
+
+    # Paths
+
+    def _split(self, key: str) -> tuple[str, str]:
+        head, _, rest = key.partition(".")
+        return head, rest
+
+    def _find(self, key: object) -> tuple[ConfDict | None, object]:
+        """The dict that holds a key, and its last part; a key that is there verbatim comes first."""
+        if dict.__contains__(self, key):
+            return self, key
+        if isinstance(key, str) and "." in key:
+            head, rest = self._split(key)
+            child = dict.get(self, head)
+            if isinstance(child, ConfDict):
+                return child._find(rest)
+        return None, key
+
+    def _make(self, key: Any, above: str = "") -> tuple[ConfDict, Any]:
+        """The dict that shall hold a key, made if need be, and the last part of the key."""
+        if not isinstance(key, str) or "." not in key or dict.__contains__(self, key):
+            return self, key
+        head, rest = self._split(key)
+        if not all(key.split(".")):
+            raise InvalidConfig(f"Key '{above}{key}' has an empty part between its dots.")
+        child = dict.get(self, head, _MISSING)
+        if child is _MISSING:
+            child = type(self)()
+            dict.__setitem__(self, head, child)
+        elif not isinstance(child, ConfDict):
+            raise InvalidConfig(
+                f"Cannot set '{above}{key}': '{above}{head}' is {child!r:.80}, not a dict. "
+                f"Remove it first, or set '{above}{head}' as a whole."
+            )
+        return child._make(rest, f"{above}{head}.")
+
+    def _merge(self, data: Mapping[Any, Any] | Iterable[tuple[Any, Any]], *, replacing: bool) -> None:
+        """Put items in; ``replacing`` says whether the marker to replace is obeyed or only kept."""
+        verbatim = isinstance(data, ConfDict)
+        items = dict(data.items() if isinstance(data, Mapping) else data)
+        if replacing and items.pop(REPLACE, False):
+            self.clear()
+        for key, value in items.items():
+            parent, last = (self, key) if verbatim else self._make(key)
+            present = dict.get(parent, last)
+            if not isinstance(value, Mapping):
+                dict.__setitem__(parent, last, _entering(value))
+                continue
+            if not isinstance(present, ConfDict):
+                if not verbatim and "." not in str(key) and present is not None and not replacing:
+                    raise _conflict(key, present)
+                present = type(self)()
+                dict.__setitem__(parent, last, present)
+            present._merge(value, replacing=replacing)
+
+
+def _conflict(key: object, present: object) -> InvalidConfig:
+    return InvalidConfig(f"'{key}' is given both as {present!r:.80} and as a dict.")
+
+
+def _entering(value: Any) -> Any:
+    """A value as it is kept: dicts as ConfDict, those in lists and tuples too."""
+    if isinstance(value, ConfDict):
+        return _verbatim(value, type(value))
+    if isinstance(value, Mapping):
+        return ConfDict(value)
+    if type(value) in (list, tuple):
+        return type(value)(map(_entering, value))
+    return value
+
+
+def _verbatim(value: Any, cls: type[ConfDict]) -> Any:
+    """Nested dicts as ConfDicts whose keys keep their dots."""
+    if isinstance(value, Mapping):
+        return _restore(cls, {key: _verbatim(item, cls) for key, item in value.items()})
+    if type(value) in (list, tuple):
+        return type(value)(_verbatim(item, cls) for item in value)
+    return value
+
+
+def _restore(cls: type[ConfDict], items: dict[Any, Any]) -> ConfDict:
+    """A ConfDict of items that are as they shall be."""
+    out = cls()
+    dict.update(out, items)
+    return out
+
+
+def plain_dict(value: Any) -> Any:
+    """The same data in plain dicts."""
+    if isinstance(value, ConfDict):
+        return {key: plain_dict(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(plain_dict, value))
+    return value

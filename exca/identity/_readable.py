@@ -1,0 +1,127 @@
+"""The part of a uid that people read: what differs from the defaults, as a file name."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import itertools
+import pathlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
+
+from ._encoding import LEAVES
+from ._objects import is_importable, is_secret, is_url
+
+# Key under which a shown model carries its class.
+CLASS = "=class="
+
+_MAX_BYTES = 200
+_HASH_CHARS = 20  # 80 bits: a collision is expected after 10^12 uids of one computation
+_ROOM = _MAX_BYTES - _HASH_CHARS - 1
+_WIDTHS = (48, 32, 24, 16, 12, 8)
+_MAX_PIECES = 64
+_MAX_ITEMS = 16
+_UNSAFE = re.compile(r"[^A-Za-z0-9._+-]")
+_PASSWORD = re.compile(r"//[^/]*@")
+_MAX_EXACT_INT = 10 ** _WIDTHS[0]
+
+_Piece: TypeAlias = tuple[str, str]
+
+
+def folder_name(shown: Mapping[str, object], digest: str) -> str:
+    """Name of the folder of one config: ``default``, or ``key=value,key=value-<hash>``.
+
+    Parameters
+    ----------
+    shown: mapping
+        values that differ from the defaults, nested.
+    digest: str
+        hex digest of the canonical bytes; its first 80 bits make the name unique.
+
+    Returns
+    -------
+    str
+        at most 200 bytes of ``[A-Za-z0-9._=,+-]``, beginning with neither ``.`` nor ``-``. Where it would be
+        longer, long values are shortened first, then the last pairs are left out (``,...``).
+    """
+    if not shown:
+        return "default"
+    pieces = list(itertools.islice(_flatten("", shown), _MAX_PIECES + 1))
+    return f"{_fit(pieces)}-{digest[:_HASH_CHARS]}"
+
+
+def _fit(pieces: list[_Piece]) -> str:
+    readable = ""
+    for width in _WIDTHS:
+        readable = ",".join([f"{key}={_shorten(value, width)}" for key, value in pieces]).lstrip(".-")
+        if len(readable) <= _ROOM and len(pieces) <= _MAX_PIECES:
+            return readable
+    cut = readable[: _ROOM - 4].rpartition(",")[0]
+    return f"{cut},..." if cut else readable[:_ROOM]
+
+
+def _shorten(value: str, width: int) -> str:
+    return value if len(value) <= width else f"{value[: width - 2]}.."
+
+
+def _flatten(prefix: str, value: object) -> Iterator[_Piece]:
+    """Pairs of dotted key and text; lists of numbers or texts stay together."""
+    if isinstance(value, dict) and value:
+        items: Iterable[tuple[object, object]] = value.items()
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value[:_MAX_ITEMS]):
+        items = enumerate(value)
+    else:
+        yield prefix, _safe(_text(value))
+        return
+    for key, item in items:
+        if key == CLASS:
+            yield prefix, _safe(_text(item))
+        else:
+            name = _safe(_text(key))
+            yield from _flatten(f"{prefix}.{name}" if prefix else name, item)
+
+
+def _safe(text: str) -> str:
+    return _UNSAFE.sub("_", text[: 2 * _WIDTHS[0]])
+
+
+def _text(value: object) -> str:
+    """Short text of a value: the same for all values of one encoding, and never a memory address."""
+    if isinstance(value, enum.Enum):
+        return str(value.value) if isinstance(value, enum.Flag) else value.name
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bool | None):
+        return str(value)
+    if isinstance(value, int):
+        return int.__repr__(value) if abs(value) < _MAX_EXACT_INT else f"{value:x}"
+    if isinstance(value, float):
+        return float.__repr__(value)
+    if isinstance(value, list | dict):
+        return "+".join(_text(item) for item in itertools.islice(value, _MAX_ITEMS)) or "empty"
+    return _text_of_object(value)
+
+
+def _text_of_object(value: object) -> str:
+    cls = type(value)
+    if isinstance(value, pathlib.PurePath):
+        return "/".join(value.as_posix().split("/")[-2:])  # the end of a path says most
+    if isinstance(value, bytes):
+        return value[: _WIDTHS[0]].hex()
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, re.Pattern):
+        return str(value.pattern)
+    if is_secret(value):
+        return "secret"
+    if is_url(value):
+        return _PASSWORD.sub("//", str(value))
+    if is_importable(value):
+        return getattr(value, "__name__", cls.__name__).rpartition(".")[2]
+    if cls in LEAVES or (cls.__module__ == "numpy" and getattr(value, "shape", None) == ()):
+        return str(value)
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        dtype = getattr(value.dtype, "name", value.dtype)
+        return f"{dtype}-{'x'.join(map(str, value.shape))}"
+    return cls.__name__
