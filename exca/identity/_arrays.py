@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ._encoding import Encoder, pack, text
+from ._encoding import Encoder, Unnameable, pack, text
 from ._names import class_path
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def encode_array(walk: Encoder, value: object) -> bytes | None:
             return pack(b"scalar", _elements(walk, numpy.asarray(value)))
         if isinstance(value, numpy.dtype):
             return pack(b"dtype", _dtype(value))
-        if isinstance(value, numpy.ufunc) and getattr(numpy, value.__name__, None) is value:
-            return pack(b"import", text(f"numpy.{value.__name__}"))
+        if isinstance(value, numpy.ufunc):
+            return _ufunc(value, numpy)
     if torch is not None:
         if isinstance(value, torch.Tensor):
             walk.mutable = True
@@ -45,6 +45,12 @@ def encode_array(walk: Encoder, value: object) -> bytes | None:
         if isinstance(value, torch.dtype | torch.device | torch.Size):
             return pack(b"torch", text(type(value).__name__) + text(str(value)))
     return None
+
+
+def _ufunc(value: Any, numpy: Any) -> bytes:
+    if getattr(numpy, value.__name__, None) is not value:
+        raise Unnameable(value, f"numpy has no ufunc '{value.__name__}' that is this object")
+    return pack(b"import", text(f"numpy.{value.__name__}"))
 
 
 def _ndarray(walk: Encoder, array: Any, numpy: Any) -> bytes:

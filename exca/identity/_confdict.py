@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self, cast
 
@@ -11,9 +11,10 @@ from pydantic import BaseModel
 
 from exca.errors import InvalidConfig
 
+from ._arguments import parse_arguments
 from ._export import export, plain_data
 from ._identify import name_of
-from ._yaml import dump_yaml, load_yaml
+from ._yaml import dump_yaml, read_mapping
 
 REPLACE = "=replace="
 _UID_FORMAT = 1
@@ -52,8 +53,8 @@ class ConfDict(dict[Any, Any]):
 
     def __init__(self, data: Mapping[Any, Any] | Iterable[tuple[Any, Any]] = (), /, **kwargs: Any) -> None:
         super().__init__()
-        self._merge(data, replacing=False)
-        self._merge(kwargs, replacing=False)
+        self._merge(data, building=True)
+        self._merge(kwargs)
 
     # Reading
 
@@ -146,8 +147,8 @@ class ConfDict(dict[Any, Any]):
         >>> config
         ConfDict({'model': {'name': 'mlp', 'width': 4}, 'data': {'path': 'x'}, 'seed': 1})
         """
-        self._merge(data, replacing=True)
-        self._merge(kwargs, replacing=True)
+        self._merge(data)
+        self._merge(kwargs)
 
     def __ior__(self, other: Any) -> Self:
         self.update(other)
@@ -180,11 +181,12 @@ class ConfDict(dict[Any, Any]):
     # Other forms
 
     @classmethod
-    def from_model(cls, model: BaseModel, uid: bool = False, exclude_defaults: bool = False) -> Self:
-        """The fields of a config.
+    def from_model(
+        cls, model: BaseModel, uid: bool = False, exclude_defaults: bool = False, exclude: Collection[str] = ()
+    ) -> Self:
+        """The fields of a config: the result validates back into an equal one.
 
-        Keys of the config's own dicts are kept as they are, dots included: the result validates back into an
-        equal config.
+        Keys of the config's own dicts are kept verbatim, dots included.
 
         Parameters
         ----------
@@ -193,7 +195,7 @@ class ConfDict(dict[Any, Any]):
         uid, exclude_defaults: bool
             see ``export``.
         """
-        return cast("Self", _verbatim(export(model, uid=uid, exclude_defaults=exclude_defaults), cls))
+        return cast("Self", _verbatim(export(model, uid=uid, exclude_defaults=exclude_defaults, exclude=exclude), cls))
 
     @classmethod
     def from_yaml(cls, source: str | bytes | Path | IO[str] | IO[bytes]) -> Self:
@@ -209,13 +211,7 @@ class ConfDict(dict[Any, Any]):
         InvalidConfig
             not YAML, or not a mapping.
         """
-        if isinstance(source, str) and "\n" not in source and source.endswith((".yaml", ".yml")):
-            source = Path(source)
-        data = load_yaml(source.read_bytes() if isinstance(source, Path) else source)
-        if not isinstance(data, Mapping):
-            hint = " Pass a pathlib.Path to read a file." if isinstance(data, str) else ""
-            raise InvalidConfig(f"Expected YAML of a mapping, found {type(data).__name__}: {data!r:.80}.{hint}")
-        return cls(data)
+        return cls(read_mapping(source))
 
     @classmethod
     def from_args(cls, args: Sequence[str]) -> Self:
@@ -231,18 +227,7 @@ class ConfDict(dict[Any, Any]):
         >>> ConfDict.from_args(["--optim.lr=0.1", "--name", "x"])
         ConfDict({'optim': {'lr': '0.1'}, 'name': 'x'})
         """
-        out = cls()
-        rest = list(args)
-        while rest:
-            key, equals, value = rest.pop(0).partition("=")
-            if not key.startswith("--") or len(key) == 2:
-                raise InvalidConfig(f"Expected --key=value or --key value, found '{key}{equals}{value}'.")
-            if not equals:
-                if not rest or rest[0].startswith("--"):
-                    raise InvalidConfig(f"{key} has no value: write {key}=value or {key} value.")
-                value = rest.pop(0)
-            out[key[2:]] = value
-        return out
+        return cls(parse_arguments(args))
 
     def to_yaml(self, path: str | Path | None = None) -> str:
         """YAML text of this dict, also written to ``path`` if one is given."""
@@ -310,28 +295,28 @@ class ConfDict(dict[Any, Any]):
             )
         return child._make(rest, f"{above}{head}.")
 
-    def _merge(self, data: Mapping[Any, Any] | Iterable[tuple[Any, Any]], *, replacing: bool) -> None:
-        """Put items in; ``replacing`` says whether the marker to replace is obeyed or only kept."""
+    def _merge(self, data: Mapping[Any, Any] | Iterable[tuple[Any, Any]], *, building: bool = False) -> None:
+        """Put items in. While building, replace markers are kept, and two values for one key are refused."""
         verbatim = isinstance(data, ConfDict)
         items = dict(data.items() if isinstance(data, Mapping) else data)
-        if replacing and items.pop(REPLACE, False):
-            self.clear()
-        for key, value in items.items():
+        for key, value in sorted(items.items(), key=_marker_first):
             parent, last = (self, key) if verbatim else self._make(key)
-            present = dict.get(parent, last)
-            if not isinstance(value, Mapping):
+            present = dict.get(parent, last, _MISSING)
+            if last == REPLACE and not building:
+                if value:
+                    parent.clear()
+            elif isinstance(value, Mapping) and (isinstance(present, ConfDict) or present is _MISSING):
+                child = type(self)() if present is _MISSING else present
+                dict.__setitem__(parent, last, child)
+                child._merge(value, building=building)
+            elif building and present is not _MISSING:
+                raise InvalidConfig(f"'{key}' is given twice: as {present!r:.80} and as {value!r:.80}.")
+            else:
                 dict.__setitem__(parent, last, _entering(value))
-                continue
-            if not isinstance(present, ConfDict):
-                if not verbatim and "." not in str(key) and present is not None and not replacing:
-                    raise _conflict(key, present)
-                present = type(self)()
-                dict.__setitem__(parent, last, present)
-            present._merge(value, replacing=replacing)
 
 
-def _conflict(key: object, present: object) -> InvalidConfig:
-    return InvalidConfig(f"'{key}' is given both as {present!r:.80} and as a dict.")
+def _marker_first(item: tuple[Any, Any]) -> bool:
+    return not (isinstance(item[0], str) and item[0].endswith(REPLACE))
 
 
 def _entering(value: Any) -> Any:

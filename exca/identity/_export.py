@@ -69,8 +69,10 @@ def export(
     {'lr': 1.0}
     """
     exporter = _Exporter(uid=uid, exclude_defaults=exclude_defaults)
-    with explained(config):
+    try:
         return exporter.fields(config, parse_exclude(exclude))
+    except (Unnameable, RecursionError) as error:
+        raise explained(error, config) from None
 
 
 def plain_data(value: object) -> Any:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -77,16 +76,20 @@ def identify(config: BaseModel, exclude: Collection[str] = ()) -> Identity:
     'lr=1.0-0000'
     """
     walk = Walk()
-    with explained(config):
+    try:
         minimal, full, shown = walk.fields(config, walk.plan(type(config)), parse_exclude(exclude))
+    except (Unnameable, RecursionError) as error:
+        raise explained(error, config) from None
     digest, full_digest = digest_of(minimal), digest_of(full)
     return Identity(folder_name(shown, digest), digest, full_digest, walk.mutable)
 
 
 def name_of(data: dict[Any, Any]) -> str:
     """Folder name of plain data, by the same scheme as that of configs."""
-    with explained(data):
+    try:
         minimal, _, shown = Walk().encode(data)
+    except (Unnameable, RecursionError) as error:
+        raise explained(error, data) from None
     return folder_name(cast("dict[str, object]", shown), digest_of(minimal))
 
 
@@ -95,27 +98,17 @@ def digest_of(code: bytes) -> str:
     return hashlib.sha256(_FORMAT + code).hexdigest()
 
 
-@contextmanager
-def explained(config: object) -> Iterator[None]:
-    """Turn what a walk raises into errors that name the field and say what to do."""
-    try:
-        yield
-    except Unnameable as error:
-        raise _explain(error, config) from None
-    except RecursionError:
-        raise UnstableIdentity(
-            f"{class_path(type(config))} is nested too deeply, or contains itself: it cannot be named."
-        ) from None
-
-
-def _explain(error: Unnameable, config: object) -> UnstableIdentity:
+def explained(error: Unnameable | RecursionError, config: object) -> UnstableIdentity:
     """The error for the user: which field, what it holds, what to do."""
+    owner = type(config).__qualname__
+    if isinstance(error, RecursionError):
+        return UnstableIdentity(f"{owner} contains itself, or is nested too deeply: it cannot be named.")
     where = error.where()
     field = where.partition("[")[0]
     return UnstableIdentity(
-        f"{type(config).__qualname__}.{where} has no stable identity: it holds a "
-        f"{class_path(type(error.value))}, and {error.reason.rstrip('.')}. Exclude the field from the uid "
-        f"(exclude_from_cache_uid=['{field}'], or _exclude_from_cls_uid on its class), give it a type that "
-        "can be named (number, text, path, enum, dataclass, module-level function...), or give its class a "
-        "method _exca_uid_(self) returning such a value."
+        f"{owner}.{where} has no stable identity: it holds a {class_path(type(error.value))}, and "
+        f"{error.reason}. Exclude the field from the uid (exclude_from_cache_uid=['{field}'], or "
+        "_exclude_from_cls_uid on its class), give it a type that can be named (number, text, path, enum, "
+        "dataclass, module-level function...), or give its class a method _exca_uid_(self) that returns "
+        "such a value."
     )

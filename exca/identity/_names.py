@@ -55,7 +55,7 @@ def module_name(obj: object) -> str:
     attribute = "__name__" if isinstance(obj, types.ModuleType) else "__module__"
     name = getattr(obj, attribute, None)
     if not isinstance(name, str):
-        raise UnstableIdentity(f"{type(obj).__name__} object does not say in which module it was defined.")
+        raise UnstableIdentity(f"{type(obj).__name__} object does not say in which module it was defined")
     return main_name() if name in _MAIN_MODULES else name
 
 
@@ -110,12 +110,12 @@ def import_path(obj: object) -> str:
     owner = getattr(obj, "__self__", None)
     name = getattr(obj, "__qualname__", None)
     if not isinstance(name, str) or not isinstance(owner, type | types.ModuleType | types.NoneType):
-        raise UnstableIdentity(f"a {type(obj).__name__} object is not something that can be imported.")
+        raise UnstableIdentity(f"a {type(obj).__name__} object is not something that can be imported")
     if isinstance(owner, type):
         return f"{import_path(owner)}.{getattr(obj, '__name__', name)}"
     if "<" in name:
         kind = "a lambda" if name.endswith("<lambda>") else f"'{name}'"
-        raise UnstableIdentity(f"{kind} is not defined at the top level of a module: it cannot be imported.")
+        raise UnstableIdentity(f"{kind} is not defined at the top level of a module: it cannot be imported")
     _check_importable(obj, name)
     return f"{_public_module(obj, name)}.{name}"
 
@@ -129,7 +129,7 @@ def _check_importable(obj: object, name: str) -> None:
     # A class or function that came by value, or a reloaded module, are equal copies rather than the object.
     same = found is obj or isinstance(obj, type) or _code(found) == _code(obj)
     if found is None or not same:
-        raise UnstableIdentity(f"{module}.{name} is not this object: the name leads to {found!r}.")
+        raise UnstableIdentity(f"{module}.{name} is not this object: the name leads to another one")
 
 
 def _code(obj: object) -> object:

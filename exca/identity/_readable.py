@@ -7,7 +7,7 @@ import enum
 import itertools
 import pathlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from ._encoding import LEAVES
@@ -47,43 +47,53 @@ def folder_name(shown: Mapping[str, object], digest: str) -> str:
     """
     if not shown:
         return "default"
-    pieces = list(itertools.islice(_flatten("", shown), _MAX_PIECES + 1))
-    return f"{_fit(pieces)}-{digest[:_HASH_CHARS]}"
+    pieces: list[_Piece] = []
+    _flatten("", shown, pieces)
+    readable = ",".join([f"{key}={value}" for key, value in pieces])
+    if len(readable) > _ROOM or len(pieces) > _MAX_PIECES:
+        readable = _fit(pieces)
+    return f"{readable.lstrip('.-')}-{digest[:_HASH_CHARS]}"
 
 
 def _fit(pieces: list[_Piece]) -> str:
-    readable = ""
+    """Shorten long values as far as needed, then leave out the last pairs."""
     for width in _WIDTHS:
-        readable = ",".join([f"{key}={_shorten(value, width)}" for key, value in pieces]).lstrip(".-")
+        readable = ",".join([f"{key}={_shorten(value, width)}" for key, value in pieces])
         if len(readable) <= _ROOM and len(pieces) <= _MAX_PIECES:
             return readable
-    cut = readable[: _ROOM - 4].rpartition(",")[0]
-    return f"{cut},..." if cut else readable[:_ROOM]
+    whole = readable[: _ROOM - 4].rpartition(",")[0]
+    return f"{whole},..." if whole else readable[:_ROOM]
 
 
 def _shorten(value: str, width: int) -> str:
     return value if len(value) <= width else f"{value[: width - 2]}.."
 
 
-def _flatten(prefix: str, value: object) -> Iterator[_Piece]:
-    """Pairs of dotted key and text; lists of numbers or texts stay together."""
+def _flatten(prefix: str, value: object, pieces: list[_Piece]) -> None:
+    """Collect pairs of dotted key and text; lists of numbers or texts stay together."""
     if isinstance(value, dict) and value:
         items: Iterable[tuple[object, object]] = value.items()
     elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value[:_MAX_ITEMS]):
         items = enumerate(value)
     else:
-        yield prefix, _safe(_text(value))
+        pieces.append((prefix, _safe_text(value)))
         return
     for key, item in items:
+        if len(pieces) > _MAX_PIECES:
+            return
         if key == CLASS:
-            yield prefix, _safe(_text(item))
-        else:
-            name = _safe(_text(key))
-            yield from _flatten(f"{prefix}.{name}" if prefix else name, item)
+            pieces.append((prefix, _safe_text(item)))
+            continue
+        name = _safe_text(key)
+        _flatten(f"{prefix}.{name}" if prefix else name, item, pieces)
 
 
-def _safe(text: str) -> str:
-    return _UNSAFE.sub("_", text[: 2 * _WIDTHS[0]])
+def _safe_text(value: object) -> str:
+    text = _text(value)
+    if len(text) > _WIDTHS[0]:
+        text = _shorten(text, _WIDTHS[0])
+    # Most keys and values are fine as they are, and finding that out is faster than replacing nothing.
+    return text if text.isidentifier() and text.isascii() else _UNSAFE.sub("_", text)
 
 
 def _text(value: object) -> str:
@@ -94,10 +104,10 @@ def _text(value: object) -> str:
         return str.__str__(value)
     if isinstance(value, bool | None):
         return str(value)
-    if isinstance(value, int):
-        return int.__repr__(value) if abs(value) < _MAX_EXACT_INT else f"{value:x}"
     if isinstance(value, float):
         return float.__repr__(value)
+    if isinstance(value, int):
+        return int.__repr__(value) if abs(value) < _MAX_EXACT_INT else f"{value:x}"
     if isinstance(value, list | dict):
         return "+".join(_text(item) for item in itertools.islice(value, _MAX_ITEMS)) or "empty"
     return _text_of_object(value)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import IO, Any, ClassVar, TypeAlias
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, TypeAlias
 
 import yaml
 from yaml.nodes import MappingNode, SequenceNode
@@ -41,11 +43,6 @@ class _Dumper(_SafeDumper):
 class _Loader(_SafeLoader):
     """Refuses a key given twice; dates stay text, for pydantic to convert (as Hydra does)."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {
-        first: [(tag, regexp) for tag, regexp in resolvers if tag != _TIMESTAMP]
-        for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
-    }
-
     def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: dict[Any, Any] = {}
         for key_node, _ in node.value:
@@ -64,6 +61,10 @@ def _construct_tuple(loader: _Loader, node: SequenceNode) -> tuple[Any, ...]:
     return tuple(loader.construct_sequence(node, deep=True))
 
 
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag != _TIMESTAMP]
+    for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
+}
 # On these two classes alone: resolvers and constructors of PyYAML itself stay as they are for everybody else.
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
@@ -103,3 +104,20 @@ def load_yaml(text: Text) -> Any:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise InvalidConfig(f"Cannot read YAML: {error}") from error
+
+
+def read_mapping(source: Text | Path) -> Mapping[Any, Any]:
+    """The mapping in a YAML text or file; a str of one line that ends in ``.yaml`` or ``.yml`` is a path.
+
+    Raises
+    ------
+    InvalidConfig
+        not YAML, or not a mapping.
+    """
+    if isinstance(source, str) and "\n" not in source and source.endswith((".yaml", ".yml")):
+        source = Path(source)
+    data = load_yaml(source.read_bytes() if isinstance(source, Path) else source)
+    if not isinstance(data, Mapping):
+        hint = " Pass a pathlib.Path to read a file." if isinstance(data, str) else ""
+        raise InvalidConfig(f"Expected YAML of a mapping, found {type(data).__name__}: {data!r:.80}.{hint}")
+    return data
