@@ -48,9 +48,10 @@ def encode_array(walk: Encoder, value: object) -> bytes | None:
 
 
 def _ufunc(value: Any, numpy: Any) -> bytes:
-    if getattr(numpy, value.__name__, None) is not value:
-        raise Unnameable(value, f"numpy has no ufunc '{value.__name__}' that is this object")
-    return pack(b"import", text(f"numpy.{value.__name__}"))
+    name = str(value.__name__)
+    if getattr(numpy, name, None) is not value:
+        raise Unnameable(value, f"it is not the function that numpy calls '{name}'")
+    return pack(b"import", text(f"numpy.{name}"))
 
 
 def _ndarray(walk: Encoder, array: Any, numpy: Any) -> bytes:
@@ -75,7 +76,9 @@ def _dtype(dtype: np.dtype[Any]) -> bytes:
         return pack(b"block", _dtype(dtype.subdtype[0]) + text(str(dtype.subdtype[1])))
     if dtype.char in _LONG:
         return text("longdouble" if dtype.char == "g" else "clongdouble")
-    if dtype.isbuiltin == 2 or dtype.kind == "T":  # of another package; numpy's variable-width text
+    if dtype.kind == "T":  # text of variable width: the size is that of a pointer
+        return text(class_path(type(dtype)))
+    if dtype.isbuiltin == 2:  # of another package
         return text(f"{class_path(type(dtype))} {dtype.name}")
     return text(dtype.newbyteorder("<").str)
 

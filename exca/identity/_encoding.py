@@ -114,6 +114,16 @@ def _timedelta(value: datetime.timedelta) -> bytes:
     return pack(b"timedelta", _int(value.days) + _int(value.seconds) + _int(value.microseconds))
 
 
+def _timezone(value: datetime.timezone) -> bytes:
+    return pack(b"timezone", _timedelta(value.utcoffset(None)) + text(value.tzname(None)))
+
+
+def _zone(value: zoneinfo.ZoneInfo) -> bytes:
+    if value.key is None:
+        raise Unnameable(value, "it was read from a file without giving it a key")
+    return pack(b"zone", text(value.key))
+
+
 def _fraction(value: fractions.Fraction) -> bytes:
     return pack(b"fraction", _int(value.numerator) + _int(value.denominator))
 
@@ -153,8 +163,8 @@ LEAVES: dict[type, Callable[[Any], bytes]] = {
     uuid.UUID: _as_text(b"uuid"),
     range: _range,
     re.Pattern: _pattern,
-    datetime.timezone: _as_text(b"timezone"),
-    zoneinfo.ZoneInfo: _as_text(b"zone"),
+    datetime.timezone: _timezone,
+    zoneinfo.ZoneInfo: _zone,
     type(Ellipsis): lambda _: pack(b"ellipsis"),
     ipaddress.IPv4Address: _as_text(b"ipfour"),
     ipaddress.IPv6Address: _as_text(b"ipsix"),

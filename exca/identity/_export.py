@@ -16,7 +16,7 @@ from ._exclusion import NOTHING, Exclusion, check_names, parse_exclude
 from ._identify import digest_of, explained
 from ._names import class_path
 from ._objects import HOOK
-from ._plain import array_text, is_simple, plain_items, plain_scalar
+from ._plain import array_text, is_array, is_simple, plain_items, plain_scalar
 from ._plan import FieldPlan, ModelPlan
 from ._readable import CLASS
 from ._shape import ANY, Shape
@@ -155,16 +155,20 @@ class _Exporter:
         if isinstance(value, functools.partial):
             parts = {"func": value.func, "args": value.args, "keywords": value.keywords}
             return {name: self.plain(item, ANY) for name, item in parts.items()}
-        is_array = hasattr(value, "shape") and hasattr(value, "__len__") and not isinstance(value, type)
-        plain = NotImplemented if self._uid and is_array else plain_scalar(value)
+        code = self._code(value)
+        plain = NotImplemented if self._uid and is_array(value) else plain_scalar(value)
         if plain is not NotImplemented:
             return plain
+        return array_text(value, digest_of(code)) if code else f"<{class_path(type(value))}>"
+
+    def _code(self, value: object) -> bytes | None:
+        """Canonical bytes of a value; only an identity insists on having them."""
         try:
-            return array_text(value, digest_of(Walk().encode(value)[1]))
+            return Walk().encode(value)[1]
         except Unnameable:
             if self._uid:
                 raise
-            return f"<{class_path(type(value))}>"
+            return None
 
     def _model(self, value: BaseModel, shape: Shape, exclusion: Exclusion) -> Any:
         cls = type(value)

@@ -50,7 +50,7 @@ _CONTAINERS: dict[type, typing.Callable[[Any], object]] = {
     tuple: lambda value: tuple(tuple.__iter__(value)),
     set: lambda value: set(set.__iter__(value)),
     frozenset: lambda value: frozenset(frozenset.__iter__(value)),
-    collections.deque: lambda value: (list(collections.deque.__iter__(value)), value.maxlen),
+    collections.deque: lambda value: list(collections.deque.__iter__(value)),
     bytearray: bytes,
 }
 
@@ -184,9 +184,10 @@ def _attributes(value: object, parent: type) -> dict[str, object]:
         for name in (slots,) if isinstance(slots, str) else slots:
             if name not in ("__dict__", "__weakref__") and hasattr(value, name):
                 state[name] = getattr(value, name)
-    factory = getattr(value, "default_factory", None)
-    if isinstance(value, collections.defaultdict) and factory is not None:
-        state["default_factory"] = factory
+    if isinstance(value, collections.defaultdict):
+        state["default_factory"] = value.default_factory
+    if isinstance(value, collections.deque):
+        state["maxlen"] = value.maxlen
     return {
         name: item
         for name, item in state.items()

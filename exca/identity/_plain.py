@@ -17,12 +17,19 @@ from ._objects import is_importable, is_secret
 _MASK = "**********"
 _MAX_LISTED = 1_000  # elements of an array that are still worth reading in a config file
 _FLAGS = ((re.IGNORECASE, "i"), (re.MULTILINE, "m"), (re.DOTALL, "s"), (re.VERBOSE, "x"), (re.ASCII, "a"))
+_WRITTEN = (complex, range, slice)  # types that only define __repr__, and one that says all
 _SIMPLE = (type(None), bool, int, float, str, bytes)
 
 
 def is_simple(value: object) -> bool:
     """Whether YAML has this very type."""
     return type(value) in _SIMPLE
+
+
+def is_array(value: object) -> bool:
+    """Whether it is an array, tensor or table rather than one number."""
+    parts = ("shape", "T", "__len__")  # numbers have no length, and a dtype cannot be transposed
+    return all(hasattr(value, part) for part in parts) and not isinstance(value, type)
 
 
 def plain_items(value: object) -> list[object] | None:
@@ -82,10 +89,11 @@ def _text(value: object) -> object:
     if isinstance(value, re.Pattern):
         return _pattern(value)
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
-        return _array(value)
-    if type(value).__str__ is not object.__str__ and not hasattr(value, "shape"):
-        return str(value)
-    return NotImplemented
+        return _numpy(value)
+    if is_array(value):
+        return NotImplemented
+    written = isinstance(value, _WRITTEN) or type(value).__str__ is not object.__str__
+    return str(value) if written else NotImplemented
 
 
 def _duration(value: datetime.timedelta) -> str:
@@ -102,13 +110,13 @@ def _pattern(value: re.Pattern[Any]) -> object:
     return f"(?{flags}){value.pattern}" if flags else value.pattern
 
 
-def _array(value: Any) -> object:
-    """Nested lists of a small array; a date of numpy as text."""
-    if value.dtype.kind in "mM":
+def _numpy(value: Any) -> object:
+    """A numpy scalar, or nested lists of a small array; dates and complex numbers as text."""
+    if value.dtype.kind in "mMc":
         value = value.astype(str)
-    if value.size <= _MAX_LISTED and value.dtype.kind in "biufUS":
+    if value.size <= _MAX_LISTED and value.dtype.kind in "biufUS" and value.dtype.char != "g":
         return value.tolist()
-    return NotImplemented
+    return NotImplemented if is_array(value) else str(value)
 
 
 def array_text(value: Any, digest: str) -> str:
