@@ -15,7 +15,8 @@ def allowed_cpus(cgroup_root: Path = Path("/sys/fs/cgroup"), own_groups: Path = 
     """CPUs this process may use: its affinity, bounded by the quota of each control group it is in.
 
     Sources: sched_getaffinity(2); ``cpu.max`` in the kernel's cgroup-v2.rst; ``cpu.cfs_quota_us`` and
-    ``cpu.cfs_period_us`` of cgroup v1 in sched-bwc.rst. A quota of 1.5 CPUs counts as 2: some CPU would idle otherwise.
+    ``cpu.cfs_period_us`` of cgroup v1 in sched-bwc.rst. A quota of 1.5 CPUs counts as 2, as some
+    CPU would idle otherwise.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 from collections.abc import Callable
 
@@ -91,7 +92,7 @@ def _make_queue(
         timeout_s=None if resources.timeout_min is None else resources.timeout_min * 60,
         gpus=gpus,
         gpus_per_worker=(resources.gpus_per_node or 0) if gpus else 0,
-        cwd=resources.workdir,
+        cwd=None if resources.workdir is None else os.fspath(resources.workdir),
         interpreter=find_interpreter(resources.conda_env),
     )
     return QueueExecutor(site, initializer)
@@ -109,7 +110,7 @@ def _gpus(resources: Resources) -> tuple[str, ...]:
     gpus = allowed_gpus()
     if len(gpus) < resources.gpus_per_node:
         raise InvalidInfra(
-            f"gpus_per_node={resources.gpus_per_node}, but {len(gpus)} GPUs can be used here ({', '.join(gpus) or 'none'}); "
-            "EXCA_LOCAL_GPUS=2 or EXCA_LOCAL_GPUS=0,3 says otherwise"
+            f"gpus_per_node={resources.gpus_per_node}, but {len(gpus)} GPUs can be used here "
+            f"({', '.join(gpus) or 'none'}); EXCA_LOCAL_GPUS=2 or EXCA_LOCAL_GPUS=0,3 says otherwise"
         )
     return tuple(gpus)

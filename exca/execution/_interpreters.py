@@ -11,7 +11,7 @@ from exca.errors import InvalidInfra
 __all__ = ["find_interpreter"]
 
 
-def find_interpreter(conda_env: str | None) -> str:
+def find_interpreter(conda_env: str | os.PathLike[str] | None) -> str:
     """Path of the Python that runs the jobs.
 
     Parameters
@@ -25,7 +25,9 @@ def find_interpreter(conda_env: str | None) -> str:
     """
     if conda_env is None:
         if not sys.executable:
-            raise InvalidInfra("this process knows no Python interpreter to start workers with (sys.executable is empty)")
+            raise InvalidInfra(
+                "this process knows no Python interpreter to start workers with (sys.executable is empty)"
+            )
         return sys.executable
     folders = [Path(conda_env).expanduser(), *(root / conda_env for root in _environment_roots())]
     for folder in folders:

@@ -42,8 +42,8 @@ class Job(Protocol):
 
         Raises
         ------
-        Exception: what the call raised, of its own type where that can be rebuilt, with the traceback of the worker and
-            the paths of the logs as notes.
+        Exception: what the call raised, of its own type where that can be rebuilt, with the traceback of the
+            worker and the paths of the logs as notes.
         JobFailed: the call raised something that cannot be rebuilt here, or never came to its end.
         JobCancelled: it was cancelled.
         """

@@ -12,11 +12,11 @@ _LONGEST_S = 0.5
 
 
 def pauses() -> Iterator[float]:
-    """Seconds to sleep between two questions: from 2 ms, half as long again each time, up to 0.5 s."""
+    """Seconds to sleep between two questions: from 2 ms, a fifth longer each time, up to 0.5 s."""
     pause = _SHORTEST_S
     while True:
         yield pause
-        pause = min(pause * 1.5, _LONGEST_S)
+        pause = min(pause * 1.2, _LONGEST_S)
 
 
 def poll(ready: Callable[[], bool], timeout: float | None) -> bool:

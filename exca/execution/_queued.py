@@ -60,7 +60,9 @@ class QueuedJob:
         except JobFailed:
             raise
         except Exception as error:
-            raise JobFailed(f"the value of {self} cannot be loaded here: {error!r}; it is in {self.paths.result}") from error
+            raise JobFailed(
+                f"the value of {self} cannot be loaded here: {error!r}; it is in {self.paths.result}"
+            ) from error
 
     def results(self) -> list[object]:
         return [self.result()]

@@ -197,6 +197,6 @@ def _is_running(array: ArrayPaths) -> bool:
 
 
 def _remove(array: ArrayPaths, spec: Spec) -> None:
-    for index in range(spec.count):
+    for index in range(spec.size):
         shutil.rmtree(array.job(spec, index).folder, ignore_errors=True)
     shutil.rmtree(array.folder, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ class Resources:
     cpus_per_task: int | None = None
     gpus_per_node: int | None = None
     mem_gb: float | None = None
-    workdir: str | None = None
+    workdir: str | os.PathLike[str] | None = None
     slurm_constraint: str | None = None
     slurm_partition: str | None = None
     slurm_account: str | None = None
@@ -52,15 +53,17 @@ class Resources:
     slurm_use_srun: bool = False
     slurm_setup: Sequence[str] | None = None
     slurm_additional_parameters: Mapping[str, object] | Sequence[tuple[str, object]] | None = None
-    conda_env: str | None = None
+    conda_env: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_workers", "timeout_min", "nodes", "tasks_per_node", "cpus_per_task", "mem_gb"):
+        for name in ("max_workers", "timeout_min", "nodes", "tasks_per_node", "cpus_per_task"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise InvalidInfra(f"{name}={value} is not positive")
-        if self.gpus_per_node is not None and self.gpus_per_node < 0:
-            raise InvalidInfra(f"gpus_per_node={self.gpus_per_node} is negative")
+        for name in ("gpus_per_node", "mem_gb"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise InvalidInfra(f"{name}={value} is negative")
         if self.slurm_setup is not None:
             object.__setattr__(self, "slurm_setup", tuple(self.slurm_setup))
         extra = self.slurm_additional_parameters

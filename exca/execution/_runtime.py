@@ -24,7 +24,9 @@ def user_folder() -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError as error:
-        raise SubmissionFailed(f"{folder} cannot be made ({error}); set TMPDIR to a local folder you can write") from error
+        raise SubmissionFailed(
+            f"{folder} cannot be made ({error}); set TMPDIR to a local folder you can write"
+        ) from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
         raise SubmissionFailed(
             f"{folder} is not a folder that only you can enter: remove it, or set TMPDIR to another local folder"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 from exca.errors import JobCancelled, JobFailed
 from exca.execution._call import Call
@@ -36,7 +36,14 @@ class ThreadJob:
         return self._future.done()
 
     def wait(self, timeout: float | None = None) -> bool:
-        return bool(wait([self._future], timeout).done)
+        # Not `concurrent.futures.wait`: to it a cancelled call has ended only when a thread has come across it.
+        try:
+            self._future.exception(timeout)
+        except CancelledError:
+            return True
+        except TimeoutError:
+            return self._future.done()
+        return True
 
     def result(self) -> object:
         error = self.exception()

@@ -95,12 +95,16 @@ class TrackedArray:
             return Verdict(LOST, f"the folder of its array, {self.paths.folder}, has gone")
         try:
             if self.paths.take(index, "reader"):
-                return self.end(index, Verdict(LOST, f"its queue died before the call was started; see {self.paths.log}"))
+                return self.end(
+                    index, Verdict(LOST, f"its queue died before the call was started; see {self.paths.log}")
+                )
         except OSError:  # somebody else's folder
             return Verdict(LOST, f"its queue died; see {self.paths.log}")
         if self._live_worker(index):
             return None  # workers finish the call they are in
-        verdict = self.paths.sentence_of(index) or Verdict(LOST, f"its worker and its queue died; see {self.paths.log}")
+        verdict = self.paths.sentence_of(index) or Verdict(
+            LOST, f"its worker and its queue died; see {self.paths.log}"
+        )
         return self.paths.verdict(index) or self.end(index, verdict)
 
     def cancel(self, index: int) -> None:

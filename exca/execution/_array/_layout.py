@@ -82,7 +82,7 @@ class Spec(NamedTuple):
     """What a worker needs to know of an array."""
 
     array: str  # id of the array; job i is "<array>_<i>"
-    count: int  # number of calls
+    size: int  # number of calls
     template: str  # job folder relative to the array folder, with %j for the job id
     cwd: str
     sys_path: list[str]
@@ -124,7 +124,18 @@ class Verdict(NamedTuple):
 class ArrayPaths:
     """Every path of one array, and the notes that its processes leave there."""
 
-    __slots__ = ("ended", "folder", "heartbeat", "log", "sentences", "setup", "spec", "supervisor", "tickets", "workers")
+    __slots__ = (
+        "ended",
+        "folder",
+        "heartbeat",
+        "log",
+        "sentences",
+        "setup",
+        "spec",
+        "supervisor",
+        "tickets",
+        "workers",
+    )
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)

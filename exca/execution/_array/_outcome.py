@@ -66,7 +66,7 @@ def _pickle(error: BaseException, message: str) -> bytes | None:
             copy = rebuild(pickled)
             if type(copy) is type(error) and str(copy) == message:
                 return pickled
-        except Exception:  # noqa: S112 - all of this is the user's code; the next form, or the text, will do
+        except Exception:  # all of this is the user's code; the next form, or the text, will do
             continue
     return None
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 import sys
 import time
@@ -43,7 +42,9 @@ def supervise(folder: str) -> int:
     work = supervisor.run()
     if work is not None:
         return work()
-    if supervisor.orphaned and queue.private:
+    if queue.private and supervisor.is_orphaned():
+        import shutil  # 2 ms that most supervisors do not need
+
         shutil.rmtree(folder, ignore_errors=True)
     return 0
 
@@ -69,7 +70,6 @@ class Supervisor:
         self.array = array
         self.spec = spec
         self.queue = queue
-        self.orphaned = False  # the process that the queue is tethered to has ended
         self._owner = os.getppid()
         self._crew = Crew()
         self._hired = 0
@@ -93,7 +93,7 @@ class Supervisor:
             work = self._hire()
             if work is not None:
                 return work
-            if not self._crew and (self._stop or len(self._taken) >= self.spec.count):
+            if not self._crew and (self._stop or len(self._taken) >= self.spec.size):
                 break
             self._wait()
             self._look()
@@ -110,7 +110,7 @@ class Supervisor:
     # Workers come and go
 
     def _hire(self) -> Callable[[], int] | None:
-        untaken = self.spec.count - len(self._taken)
+        untaken = self.spec.size - len(self._taken)
         wanted = 0 if self._stop else min(self.queue.max_workers, len(self._running) + untaken)
         while len(self._crew) < wanted:
             slots = self._slots.acquire(starving=not self._crew) if self._slots else []
@@ -161,7 +161,7 @@ class Supervisor:
 
     def _see_idlers_off(self) -> None:
         """A worker may be kept from leaving by threads that a call has left behind."""
-        if self._running or not (self._stop or len(self._taken) >= self.spec.count):
+        if self._running or not (self._stop or len(self._taken) >= self.spec.size):
             self._idle_since = None
         elif self._idle_since is None:
             self._idle_since = time.monotonic()
@@ -222,10 +222,10 @@ class Supervisor:
     def _give_up_rest(self) -> None:
         """Whatever has no verdict now will never end."""
         verdict = self._stop or Verdict(LOST, "whoever took the call has gone")
-        for index in range(self.spec.count):
+        for index in range(self.spec.size):
             self.array.take(index, "supervisor")
-        left = (index for index in range(self.spec.count) if not self.array.has_ended(index))
-        self._pronounce({index: verdict for index in left})
+        left = (index for index in range(self.spec.size) if not self.array.has_ended(index))
+        self._pronounce(dict.fromkeys(left, verdict))
 
     def _pronounce(self, verdicts: dict[int, Verdict]) -> None:
         if not verdicts:
@@ -283,7 +283,15 @@ class Supervisor:
         ready, _, _ = select.select(watched, [], [], _TICK_S)
         if self._wake in ready:
             os.read(self._wake, 4096)
-        if tether is not None and (tether in ready or os.getppid() != self._owner):
-            self.orphaned = True
+        if self.is_orphaned():
             self._end_all("the process that owned the pool has ended")
             self._crew.signal_all(signal.SIGKILL)
+
+    def is_orphaned(self) -> bool:
+        """Whether the process that the queue is tethered to has ended; never, if there is none."""
+        tether = self.queue.tether
+        if tether is None:
+            return False
+        ready, _, _ = select.select([tether], [], [], 0)
+        # A fork of the owner may hold the other end open; then the change of parent tells.
+        return tether in ready or os.getppid() != self._owner

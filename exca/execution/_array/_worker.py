@@ -45,7 +45,7 @@ def drain(array: ArrayPaths, worker: str, keep_going: Callable[[], bool] = lambd
     array.sign(Stamp.current(), worker)
     site = WorkSite(array, spec)
     failed = 0
-    for index in _take_calls(array, spec.count, worker, keep_going):
+    for index in _take_calls(array, spec.size, worker, keep_going):
         failed += run_call(site, index, worker).kind != COMPLETED
     return failed
 
@@ -137,7 +137,7 @@ def _attempt(site: WorkSite, index: int, paths: JobPaths) -> Verdict:
         _show_name(payload["name"])
         function, args = pickle.loads(payload["call"])
     except BaseException as error:
-        return _refuse(site, paths, error)
+        return _refuse(paths, error)
     try:
         value = function(*args)
     except BaseException as error:  # SystemExit too: a job that wants to leave has failed, its siblings have not
@@ -166,7 +166,7 @@ def _account(paths: JobPaths, error: BaseException, *, durable: bool) -> Verdict
     return Verdict(RAISED, raised.one_line())
 
 
-def _refuse(site: WorkSite, paths: JobPaths, error: BaseException) -> Verdict:
+def _refuse(paths: JobPaths, error: BaseException) -> Verdict:
     """The call could not even be loaded here."""
     raised = describe(error)
     print(raised.traceback, file=sys.stderr, end="")

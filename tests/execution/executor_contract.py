@@ -1,0 +1,265 @@
+"""What every executor promises, as a class of tests that each of them inherits; and the calls the tests make."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from exca.errors import JobCancelled, JobFailed
+from exca.execution import Call, Executor, Job, as_completed, job_from_folder, wait_all
+
+PATIENCE_S = 30.0  # far more than any of this takes; a test that needs it has failed
+
+
+class OddError(ValueError):
+    """An error that pickle alone cannot load again: its constructor takes other arguments than `args`."""
+
+    def __init__(self, field: str, *, limit: int) -> None:
+        super().__init__(f"{field} is over {limit}")
+        self.limit = limit
+
+
+class Unwritable:
+    def __reduce__(self) -> str:
+        raise TypeError("this object stays at home")
+
+
+class Unreadable:
+    """Can be written, and cannot be read where it arrives."""
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return refuse_to_load, ()
+
+
+def refuse_to_load() -> None:
+    raise ModuleNotFoundError("No module named 'only_at_home'", name="only_at_home")
+
+
+def double(x: int) -> int:
+    return 2 * x
+
+
+def fail(text: str) -> None:
+    raise KeyError(text)
+
+
+def fail_oddly() -> None:
+    raise OddError("lr", limit=3)
+
+
+def fail_with_cause() -> None:
+    try:
+        fail("the cause")
+    except KeyError as error:
+        raise RuntimeError("the effect") from error
+
+
+def leave() -> None:
+    sys.exit(3)
+
+
+def give_unwritable() -> Unwritable:
+    return Unwritable()
+
+
+def take(thing: object) -> object:
+    return thing
+
+
+def speak(word: str) -> None:
+    """Print in the four ways a program can."""
+    print(f"python {word}")
+    print(f"python error {word}", file=sys.stderr)
+    subprocess.run([sys.executable, "-c", f"print('child {word}')"], check=True)
+    os.write(1, f"raw {word}\n".encode())
+    ctypes.CDLL(None).puts(f"libc {word}".encode())
+
+
+def nap(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def wait_for(path: str) -> str:
+    """Return once the file exists."""
+    until(Path(path).exists)
+    return path
+
+
+def mark_and_wait(mark: str, path: str) -> None:
+    Path(mark).write_text(str(os.getpid()))
+    wait_for(path)
+
+
+def until(ready: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
+    end = time.monotonic() + patience_s
+    while not ready():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.002)
+
+
+def results(jobs: Sequence[Job]) -> list[object]:
+    assert wait_all(jobs, PATIENCE_S), jobs
+    return [job.result() for job in jobs]
+
+
+class ExecutorContract:
+    """Tests of one executor; the subclass gives the fixture ``executor``."""
+
+    captures = False  # output goes to files of the job
+    pickles = False  # calls and values go through pickle
+    waits = True  # `submit` returns before the calls have ended
+
+    def test_values_in_the_order_of_the_calls(self, executor: Executor) -> None:
+        jobs = executor.submit([Call(double, (i,)) for i in range(20)])
+        assert results(jobs) == [2 * i for i in range(20)]
+        assert [job.results() for job in jobs[:2]] == [[0], [2]]
+        assert {job.status() for job in jobs} == {"completed"}
+        assert all(job.done() and job.exception() is None for job in jobs)
+
+    def test_nothing_to_do(self, executor: Executor) -> None:
+        assert executor.submit([]) == []
+
+    def test_one_executor_takes_many_arrays(self, executor: Executor) -> None:
+        first, second = executor.submit([Call(double, (1,))]), executor.submit([Call(double, (2,))])
+        assert results([*first, *second]) == [2, 4]
+
+    def test_jobs_are_jobs_and_their_ids_are_unique(self, executor: Executor) -> None:
+        jobs = [*executor.submit([Call(double, (i,)) for i in range(3)]), *executor.submit([Call(double, (3,))])]
+        assert all(isinstance(job, Job) for job in jobs)
+        assert len({job.job_id for job in jobs}) == 4
+        assert all("/" not in job.job_id and job.job_id in repr(job) for job in jobs)
+        assert wait_all(jobs, PATIENCE_S)
+
+    def test_a_failure_leaves_its_siblings_alone(self, executor: Executor) -> None:
+        jobs = executor.submit([Call(double, (1,)), Call(fail, ("lost key",)), Call(double, (2,))])
+        assert wait_all(jobs, PATIENCE_S)
+        assert [job.status() for job in jobs] == ["completed", "failed", "completed"]
+        assert (jobs[0].result(), jobs[2].result()) == (2, 4)
+        for _ in range(2):
+            with pytest.raises(KeyError, match="lost key"):
+                jobs[1].result()
+        assert isinstance(jobs[1].exception(), KeyError)
+
+    def test_incident_11_an_exception_whose_constructor_takes_other_arguments(self, executor: Executor) -> None:
+        [job] = executor.submit([Call(fail_oddly)])
+        error = job.exception()
+        assert type(error) is OddError
+        assert str(error) == "lr is over 3"
+        assert error.limit == 3
+
+    def test_incident_11_the_traceback_of_the_user_stays_visible(self, executor: Executor) -> None:
+        [job] = executor.submit([Call(fail_with_cause)])
+        error = job.exception()
+        assert type(error) is RuntimeError
+        if self.pickles:
+            notes = "\n".join(error.__notes__)
+            assert 'raise RuntimeError("the effect") from error' in notes
+            assert "KeyError: 'the cause'" in notes
+            assert "_worker.py" not in notes
+        else:
+            assert isinstance(error.__cause__, KeyError)
+
+    def test_a_call_that_exits_has_failed_and_ends_nobody_else(self, executor: Executor) -> None:
+        jobs = executor.submit([Call(leave), Call(double, (4,))])
+        assert wait_all(jobs, PATIENCE_S)
+        with pytest.raises(JobFailed, match="SystemExit"):
+            jobs[0].result()
+        assert jobs[1].result() == 8
+
+    def test_values_that_cannot_be_stored(self, executor: Executor) -> None:
+        jobs = executor.submit([Call(give_unwritable), Call(double, (1,))])
+        assert wait_all(jobs, PATIENCE_S)
+        if self.pickles:
+            with pytest.raises(JobFailed, match="could not be stored.*stays at home"):
+                jobs[0].result()
+        else:
+            assert isinstance(jobs[0].result(), Unwritable)
+        assert jobs[1].result() == 2
+
+    def test_as_completed_gives_each_job_once(self, executor: Executor) -> None:
+        jobs = executor.submit([Call(nap, (0.05,)), Call(double, (1,)), Call(double, (2,))])
+        assert sorted(job.job_id for job in as_completed(jobs, PATIENCE_S)) == sorted(job.job_id for job in jobs)
+
+    def test_waiting_with_a_time_limit(self, executor: Executor, tmp_path: Path) -> None:
+        if not self.waits:
+            pytest.skip("runs at submit")
+        gate = tmp_path / "gate"
+        [job] = executor.submit([Call(wait_for, (str(gate),))])
+        started = time.monotonic()
+        assert not job.wait(0.05)
+        assert not wait_all([job], 0.05)
+        with pytest.raises(TimeoutError, match="1 jobs have not ended"):
+            list(as_completed([job], 0.01))
+        assert time.monotonic() - started < 5
+        until(lambda: job.status() == "running")
+        assert not job.done()
+        gate.touch()
+        assert job.wait(PATIENCE_S)
+        assert job.result() == str(gate)
+
+    def test_a_pending_job_that_is_cancelled_never_starts(self, executor: Executor, tmp_path: Path) -> None:
+        if not self.waits:
+            pytest.skip("runs at submit")
+        gate, mark = tmp_path / "gate", tmp_path / "mark"
+        block = Call(wait_for, (str(gate),))
+        *blockers, job = executor.submit([block, block, Call(mark.touch)])  # the fixtures have two workers
+        until(lambda: all(job.status() == "running" for job in blockers))
+        assert job.status() == "pending"
+        job.cancel()
+        assert job.wait(PATIENCE_S)
+        assert job.status() == "failed"
+        with pytest.raises(JobCancelled):
+            job.result()
+        gate.touch()
+        assert results(blockers) == [str(gate)] * 2
+        blockers[0].cancel()  # has ended
+        assert blockers[0].result() == str(gate)
+        assert not mark.exists()
+
+    def test_what_is_printed(self, executor: Executor) -> None:
+        jobs = executor.submit([Call(speak, (word,)) for word in ("one", "two")])
+        assert wait_all(jobs, PATIENCE_S)
+        for job, word in zip(jobs, ("one", "two"), strict=True):
+            if self.captures:
+                printed = job.stdout()
+                assert printed is not None
+                assert sorted(printed.split("\n")) == sorted(
+                    [*(f"{who} {word}" for who in ("python", "child", "raw", "libc")), ""]
+                )
+                assert job.stderr() == f"python error {word}\n"
+            else:
+                assert job.stdout() is None
+
+    def test_a_job_can_be_found_by_its_folder(self, executor: Executor) -> None:
+        [job] = executor.submit([Call(double, (21,))])
+        assert job.wait(PATIENCE_S)
+        if not self.captures:
+            assert job.paths is None
+            return
+        assert job.paths is not None
+        found = job_from_folder(job.paths.folder)
+        assert (found.job_id, found.status(), found.result()) == (job.job_id, "completed", 42)
+
+    def test_calls_do_not_leak_into_each_other(self, executor: Executor) -> None:
+        if not self.captures:
+            pytest.skip("runs in the process of the test")
+        here = os.getcwd()
+        jobs = executor.submit([Call(change_the_process, (i,)) for i in range(6)])
+        assert results(jobs) == [(here, None)] * 6
+
+
+def change_the_process(number: int) -> tuple[str, str | None]:
+    found = os.getcwd(), os.environ.get("EXCA_TEST_LEAK")
+    os.environ["EXCA_TEST_LEAK"] = str(number)
+    os.chdir("/")
+    threading.Thread(target=time.sleep, args=(0.01,)).start()
+    return found
