@@ -1,0 +1,75 @@
+"""The default of a field as plain data that validates back into it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from pydantic import ConfigDict, ValidationError, create_model
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from ._text import MISSING, UNSHOWN, held
+
+__all__ = ["default_of", "plain_default"]
+
+_PLAIN = (type(None), bool, int, float, str)
+
+
+def default_of(info: FieldInfo) -> Any:
+    """Return the default object of a field; ``PydanticUndefined`` where a fresh one is made each time."""
+    if info.default_factory is None:
+        return info.default
+    if info.default_factory_takes_validated_data:
+        return PydanticUndefined
+    try:
+        first, second = info.get_default(call_default_factory=True), info.get_default(call_default_factory=True)
+        return first if first == second else PydanticUndefined
+    except Exception:  # a factory, or a comparison, that fails here may be right at run time
+        return PydanticUndefined
+
+
+def plain_default(info: FieldInfo, value: Any) -> Any:
+    """Return a default as a tree shows it.
+
+    Parameters
+    ----------
+    info
+        The field.
+    value
+        Its default object, or ``PydanticUndefined``.
+
+    Returns
+    -------
+    Any
+        Plain data; ``MISSING`` for a required field; ``UNSHOWN`` for a default that no plain data
+        validates into (whoever reads the tree then leaves the field to its class).
+    """
+    if value is PydanticUndefined:
+        return MISSING if info.is_required() else UNSHOWN
+    if _is_plain(value):
+        return held(value)
+    probe = create_model(
+        "Probe",
+        __config__=ConfigDict(arbitrary_types_allowed=True),
+        value=(info.annotation, info),
+    )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an unvalidated default may not be of the declared type
+            data = probe.model_construct(value=value).model_dump(mode="json", by_alias=True)
+        plain = next(iter(data.values()))
+        if isinstance(value, set | frozenset):
+            plain = sorted(plain, key=repr)  # the order of a set is another in every process
+        again = next(iter(dict(probe.model_validate(data)).values()))
+        return held(plain) if type(again) is type(value) and bool(again == value) else UNSHOWN
+    except (ValidationError, ValueError, TypeError, StopIteration):
+        return UNSHOWN
+
+
+def _is_plain(value: object) -> bool:
+    if type(value) is dict:
+        return all(type(key) is str and _is_plain(item) for key, item in value.items())
+    if type(value) is list:
+        return all(map(_is_plain, value))
+    return type(value) in _PLAIN

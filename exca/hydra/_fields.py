@@ -1,0 +1,154 @@
+"""What a field of a model is to a config tree: a value, a nested model, or a choice between models."""
+
+from __future__ import annotations
+
+import enum
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import AliasChoices, BaseModel, Discriminator, RootModel
+from pydantic.fields import FieldInfo
+
+from exca.infra import BaseInfra
+
+__all__ = ["Shape", "allows_extra", "forbids_extra", "is_infra", "shape_of", "tree_keys"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The form of one field.
+
+    Parameters
+    ----------
+    kind
+        ``"value"``, ``"model"`` (one nested model), ``"optional"`` (a nested model or None),
+        ``"union"`` (models told apart by a discriminator) or ``"infra"``.
+    members
+        The models by the text that chooses them: the discriminator's value for a union,
+        the empty string where there is one model only.
+    tags
+        The discriminator's own value for each text (an int or enum member keeps its type).
+    discriminator
+        Key of the discriminator in the tree.
+    nullable
+        Whether None is a value of the field.
+    open
+        Whether the node takes keys that no class declares (a dict field).
+    """
+
+    kind: Literal["value", "model", "optional", "union", "infra"]
+    members: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    discriminator: str = ""
+    nullable: bool = False
+    open: bool = False
+
+
+def is_infra(annotation: object) -> bool:
+    """Whether a type is one of the infras (``TaskInfra``, ``MapInfra``, ``SubmitInfra``)."""
+    return isinstance(annotation, type) and issubclass(annotation, BaseInfra)
+
+
+def allows_extra(model: type[BaseModel]) -> bool:
+    """Whether instances keep keys that the class does not declare."""
+    return model.model_config.get("extra") == "allow"
+
+
+def forbids_extra(model: type[BaseModel]) -> bool:
+    """Whether an undeclared key is an error: unless the class says otherwise, it is a typing mistake."""
+    return model.model_config.get("extra", "forbid") == "forbid"
+
+
+def tree_keys(model: type[BaseModel]) -> dict[str, str]:
+    """Return the key in the tree of each field: its name where the model accepts it, else its alias."""
+    config = model.model_config
+    by_name = config.get("populate_by_name") or config.get("validate_by_name")
+    return {name: name if by_name else _alias(info) or name for name, info in model.model_fields.items()}
+
+
+def shape_of(info: FieldInfo) -> Shape:
+    """Return the form of a field.
+
+    Examples
+    --------
+    >>> class Conv(BaseModel):
+    ...     name: Literal["conv"] = "conv"
+    >>> class Net(BaseModel):
+    ...     model: Conv | None = None
+    >>> shape_of(Net.model_fields["model"]).kind
+    'optional'
+    """
+    found = list(_alternatives(info.annotation, info.discriminator))
+    concrete = [(kind, key) for kind, key in found if kind is not type(None)]
+    nullable = len(concrete) < len(found)
+    if len(concrete) == 1 and is_infra(concrete[0][0]) and not nullable:
+        return Shape("infra", {"": concrete[0][0]})
+    if len(concrete) == 1 and _is_model(concrete[0][0]):
+        return Shape("optional" if nullable else "model", {"": concrete[0][0]}, nullable=nullable)
+    union = _union([kind for kind, _ in concrete], [key for _, key in concrete], nullable)
+    if union is not None:
+        return union
+    return Shape("value", nullable=nullable, open=any(_is_free(kind) for kind, _ in concrete))
+
+
+def _union(types_: list[Any], keys: list[object], nullable: bool) -> Shape | None:
+    """Return the shape of models told apart by one field, or None where they are not."""
+    key = keys[0] if keys else None
+    if not isinstance(key, str) or any(other != key for other in keys):
+        return None
+    members: dict[str, type[BaseModel]] = {}
+    tags: dict[str, Any] = {}
+    aliases = set()
+    for model in types_:
+        if not _is_model(model) or key not in model.model_fields:
+            return None
+        aliases.add(tree_keys(model)[key])
+        for value in _literals(model.model_fields[key].annotation):
+            text = str(value.value if isinstance(value, enum.Enum) else value)
+            members[text], tags[text] = model, value.value if isinstance(value, enum.Enum) else value
+    if len(aliases) != 1:
+        return None
+    return Shape("union", members, tags, aliases.pop(), nullable)
+
+
+def _alternatives(annotation: Any, discriminator: object) -> Iterator[tuple[Any, object]]:
+    """Yield the types of a (nested, aliased, annotated) union with the discriminator of each."""
+    if hasattr(annotation, "__value__"):  # type Name = ...
+        yield from _alternatives(annotation.__value__, discriminator)
+    elif get_origin(annotation) is Annotated:
+        for item in annotation.__metadata__:
+            if isinstance(item, FieldInfo | Discriminator) and item.discriminator is not None:
+                discriminator = item.discriminator
+        yield from _alternatives(annotation.__origin__, discriminator)
+    elif get_origin(annotation) in (Union, types.UnionType):
+        for part in get_args(annotation):
+            yield from _alternatives(part, discriminator)
+    else:
+        yield annotation, discriminator if isinstance(discriminator, str) else None
+
+
+def _literals(annotation: Any) -> Iterator[Any]:
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    for part in () if get_origin(annotation) is Literal else get_args(annotation):
+        yield from _literals(part)
+
+
+def _alias(info: FieldInfo) -> str | None:
+    alias = info.validation_alias or info.alias
+    if isinstance(alias, AliasChoices):
+        alias = next((choice for choice in alias.choices if isinstance(choice, str)), None)
+    return alias if isinstance(alias, str) else None
+
+
+def _is_model(annotation: object) -> bool:
+    """Whether a type is a model with fields (a ``RootModel`` is a value)."""
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel) and not issubclass(annotation, RootModel)
+
+
+def _is_free(annotation: Any) -> bool:
+    """Whether values of a type are dicts of any key (or anything at all)."""
+    origin = get_origin(annotation) or annotation
+    return origin is Any or origin is object or (isinstance(origin, type) and issubclass(origin, Mapping))

@@ -1,0 +1,201 @@
+"""Hydra's config loader, for an app whose config is one model."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
+from hydra._internal.defaults_list import Overrides, _create_defaults_list
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.default_element import DefaultsTreeNode, ResultDefault
+from hydra.core.override_parser.types import Override
+from hydra.errors import ConfigCompositionException
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
+from pydantic import BaseModel
+
+from exca.errors import InvalidConfig
+from exca.identity import import_path
+
+from ._builder import schema_of
+from ._choices import Contribution, Verdict, judge
+from ._composer import Composer
+from ._composition import Composition
+from ._nodes import stored_configs
+from ._parsing import key_path, parse
+from ._plain import unresolved
+from ._problems import raise_problems
+from ._register import default_name, registered_names
+from ._schema import Path
+from ._source import ModelRepository, ModelSource
+from ._translation import chosen_by_hand, translated
+from ._unknown import unknown_keys
+
+__all__ = ["ModelLoader"]
+
+_MOST_ROUNDS = 10
+"""A member can bring a union of its own, whose member is then to be found; nobody nests them deeper."""
+
+
+class ModelLoader(ConfigLoaderImpl):
+    """A config loader that knows the model behind the config.
+
+    The schema lies beneath the primary config whether or not a defaults list names it, every union holds
+    one member, overrides mean what the model makes of them, unknown keys are all reported at once with
+    advice, and repeated composition costs a millisecond.
+
+    Parameters
+    ----------
+    config_search_path
+        Where Hydra looks for configs.
+    model
+        The experiment.
+    ours
+        Whether this package's launcher and sweeper are the default ones, where the plugin is installed.
+    """
+
+    def __init__(self, config_search_path: ConfigSearchPath, model: type[BaseModel], *, ours: bool = False) -> None:
+        super().__init__(config_search_path)
+        self.schema = schema_of(model)
+        self.schema_name = default_name(model)
+        # The last name is for the case that files of the user have all the others.
+        self._names = list(dict.fromkeys([self.schema_name, *registered_names(model), f"_{self.schema_name}_"]))
+        configs = [stored for name in self._names for stored in stored_configs(self.schema, name)]
+        self.repository: ModelRepository = ModelRepository(
+            config_search_path, ModelSource(import_path(model), configs)
+        )
+        self._ours = ours
+        self._composer = Composer(
+            self,
+            load=self._load,
+            translate=lambda overrides: translated(self.schema, overrides),
+            chooses=lambda override: chosen_by_hand(self.schema, override) is not None,
+        )
+
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        """Compose a config, its ``hydra`` node included.
+
+        Raises
+        ------
+        InvalidConfig
+            Overrides set keys that do not exist.
+        ConfigCompositionException
+            Anything else that Hydra finds wrong.
+        """
+        if validate_sweep_overrides:
+            self.validate_sweep_overrides_legal(parse(overrides), run_mode, from_shell)
+        try:
+            return self._composer.compose(config_name, overrides, run_mode)
+        except ConfigCompositionException as error:
+            self._explain(config_name, overrides, run_mode, error)
+            raise
+
+    def choices(self, overrides: Sequence[str]) -> list[str]:
+        """Return the overrides that decide what the config is made of."""
+        return self._composer.split(parse(overrides))[0]
+
+    def written(
+        self, config_name: str, overrides: Sequence[str]
+    ) -> Iterator[tuple[ResultDefault, ConfigSource, list[Path]]]:
+        """Yield the configs of a composition that somebody wrote, in the order in which they are merged.
+
+        Each comes with the source it is read from, and the nodes that are left out as another member's.
+        """
+        parsed, repository = self._parse_overrides_and_create_caching_repo(config_name, list(overrides))
+        assert isinstance(repository, Composition)
+        for default in _defaults(config_name, parsed, repository)[2]:
+            path = str(default.config_path)
+            source = next((source for source in repository.get_sources() if source.is_config(path)), None)
+            if source is not None and source is not self.repository.model_source:
+                yield default, source, repository.left_out.get((path, default.package), [])
+
+    def _explain(
+        self, config_name: str | None, overrides: Sequence[str], run_mode: RunMode, error: ConfigCompositionException
+    ) -> None:
+        """Raise a better error where overrides set keys that do not exist."""
+        choices, values = self._composer.split(parse(overrides))
+        if not values:
+            return
+        base = self._composer.compose(config_name, choices, run_mode)
+        problems = unknown_keys(self.schema, unresolved(base), values)
+        try:
+            raise_problems(self.schema.model.__name__, problems)
+        except InvalidConfig as better:
+            raise better from error
+
+    def _load(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> DictConfig:
+        return super().load_configuration(config_name, overrides, run_mode, validate_sweep_overrides=False)
+
+    def _parse_overrides_and_create_caching_repo(
+        self, config_name: str | None, overrides: list[str]
+    ) -> tuple[list[Override], CachingConfigRepository]:
+        parsed = translated(self.schema, parse(overrides))
+        repository = Composition(self.repository, self.schema, self._names, ours=self._ours)
+        self._process_config_searchpath(config_name, parsed, repository)
+        if config_name is not None and repository.config_exists(config_name):
+            parsed = self._settle(config_name, parsed, repository)
+        return parsed, repository
+
+    def _settle(self, config_name: str, parsed: list[Override], repository: Composition) -> list[Override]:
+        """Find the member of every union; return the overrides, discriminators set by hand as choices."""
+        by_hand = {id(o): choice for o in parsed if (choice := chosen_by_hand(self.schema, o)) is not None}
+        current = [o for o in parsed if id(o) not in by_hand]
+        repository.settle(config_name, _defaults(config_name, current, repository)[1])
+        choices: dict[int, Override] = {}
+        for _ in range(_MOST_ROUNDS):
+            current = [choices.get(id(o), o) for o in parsed if id(o) not in by_hand or id(o) in choices]
+            verdict = self._judge(config_name, current, repository)
+            changed = not verdict.switched.items() <= repository.switched.items()
+            repository.switched.update(verdict.switched)
+            for override in parsed:
+                if id(override) in by_hand and id(override) not in choices:
+                    path = key_path(override)
+                    if path and verdict.texts.get(path[:-1]) not in (None, str(override.value())):
+                        choices[id(override)] = by_hand[id(override)]
+                        changed = True
+            if not changed:
+                break
+        repository.left_out = verdict.left_out
+        return [choices.get(id(o), o) for o in parsed]
+
+    def _judge(self, config_name: str, overrides: list[Override], repository: Composition) -> Verdict:
+        gathered, _, defaults = _defaults(config_name, overrides, repository)
+        contributions = []
+        for default in defaults:
+            loaded = repository.load_config(str(default.config_path))
+            if loaded is not None and isinstance(loaded.config, DictConfig):
+                contributions.append(Contribution(default, loaded.config, loaded.provider == "exca"))
+        return judge(self.schema, contributions, gathered)
+
+    def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
+        result = super()._load_single_config(default, repo)
+        left_out = repo.left_out if isinstance(repo, Composition) else {}
+        for path in left_out.get((default.config_path, default.package), ()):
+            result = copy.copy(result)
+            result.config = copy.deepcopy(result.config)
+            package = default.package.split(".") if default.package else []
+            node = result.config
+            for key in [*package, *path[:-1]]:
+                node = node[key]
+            with open_dict(node):
+                del node[path[-1]]
+        return result
+
+
+def _defaults(
+    config_name: str, overrides: list[Override], repository: Composition
+) -> tuple[Overrides, DefaultsTreeNode, list[ResultDefault]]:
+    """Return the defaults list of a config as it stands, and what Hydra gathered on the way."""
+    gathered = Overrides(repo=repository, overrides_list=overrides)
+    defaults, tree = _create_defaults_list(repository, config_name, gathered, prepend_hydra=False, skip_missing=True)
+    return gathered, tree, defaults

@@ -1,0 +1,87 @@
+"""What pydantic says about a config, as problems."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from ._plain import Missing, Where
+from ._problems import Problem, shown
+from ._schema import Schema
+from ._suggestions import closest
+
+__all__ = ["problems_of"]
+
+
+def problems_of(error: ValidationError, schema: Schema, data: Mapping[str, Any]) -> list[Problem]:
+    """Return one problem per error that pydantic found.
+
+    Parameters
+    ----------
+    error
+        The exception.
+    schema
+        The schema of the model.
+    data
+        What was validated.
+    """
+    return list(dict.fromkeys(_problem(detail, schema, data) for detail in error.errors(include_url=False)))
+
+
+def _problem(detail: ErrorDetails, schema: Schema, data: Mapping[str, Any]) -> Problem:
+    path = _path(detail["loc"], data, detail["type"])
+    message = re.sub(r"^(Value error|Assertion failed), ", "", detail["msg"])
+    value = detail["input"]
+    if detail["type"] == "missing":
+        name = ".".join(map(str, path))
+        return Problem(path, "missing", hint=f"set it with {name}=<value>")
+    hint = None
+    if detail["type"] == "union_tag_invalid":
+        context = detail.get("ctx", {})
+        key, value = str(context["discriminator"]).strip("'"), context["tag"]
+        path = (*path, key)
+        texts = re.findall(r"'([^']*)'", str(context["expected_tags"]))
+        match = closest(str(value), texts)
+        message = f"no such member; there are {', '.join(texts)}"
+        hint = f"did you mean {match}?" if match else None
+    elif detail["type"] in ("literal_error", "enum"):
+        match = closest(str(value), re.findall(r"'([^']*)'", detail["msg"]))
+        hint = f"did you mean {match}?" if match else None
+    return Problem(path, message, _shown(value, schema, path, data), hint=hint)
+
+
+def _path(loc: Sequence[int | str], data: Any, kind: str) -> Where:
+    """Return the path in the config of a pydantic location, which also names branches of unions."""
+    path: list[int | str] = []
+    for index, item in enumerate(loc):
+        if isinstance(data, Mapping) and item in data:
+            data = data[item]
+        elif isinstance(data, list | tuple) and isinstance(item, int) and item < len(data):
+            data = data[item]
+        elif kind != "missing" or index < len(loc) - 1:
+            continue
+        path.append(item)
+    return tuple(path)
+
+
+def _shown(value: Any, schema: Schema, path: Where, data: Any) -> str | None:
+    """Return a refused value for the message; None for whole nodes, and masked where it is a secret."""
+    if isinstance(value, Mapping | Missing):
+        return None
+    tree, secret = schema.tree, False
+    for key in path:
+        entry = tree.entries.get(str(key))
+        if entry is None:
+            break
+        field = tree.model.model_fields[entry.name]
+        secret = "Secret" in repr(field.annotation) or tree.model.model_config.get("hide_input_in_errors", False)
+        node = data.get(str(key)) if isinstance(data, Mapping) else None
+        below = entry.tree_for(node) if isinstance(node, Mapping) else None
+        if below is None:
+            break
+        tree, data = below, node
+    return "**********" if secret else shown(value)

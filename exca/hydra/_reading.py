@@ -1,0 +1,93 @@
+"""From plain data of a tree to what the user changed, and the keys and values that cannot be right.
+
+Only what differs from the tree's defaults is handed to pydantic: a composed config then equals the object
+that plain Python builds from the same changes, down to ``model_fields_set``, defaults that have no plain
+form, and validators that only look at what was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ._fields import allows_extra, forbids_extra
+from ._plain import Missing, Where
+from ._problems import Problem
+from ._schema import Entry, Schema, Tree
+from ._suggestions import explain
+from ._text import same
+
+__all__ = ["changes"]
+
+
+def changes(schema: Schema, data: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
+    """Return the arguments that build the model of a config.
+
+    Parameters
+    ----------
+    schema
+        The schema of the model.
+    data
+        The plain data of a composed config.
+    problems
+        Undeclared keys and values still to be set are appended.
+    """
+    return _Reader(schema, data, problems).tree(schema.tree, data, ())
+
+
+class _Reader:
+    """Walks the data along the tree."""
+
+    def __init__(self, schema: Schema, data: Mapping[str, Any], problems: list[Problem]) -> None:
+        self._schema, self._data, self._problems = schema, data, problems
+
+    def tree(
+        self, tree: Tree, data: Mapping[str, Any], path: Where, base: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return what differs from the defaults of a tree (or from ``base``)."""
+        changed: dict[str, Any] = {}
+        for key, value in data.items():
+            entry = tree.entries.get(key)
+            if entry is None:
+                self._undeclared(tree, key, value, path, changed)
+            elif base is not None:
+                if key not in base or not same(value, base[key]):
+                    changed[key] = self._value(value, (*path, key))
+            elif entry.required or not same(value, entry.default):
+                self._entry(entry, key, value, (*path, key), changed)
+        return changed
+
+    def _undeclared(self, tree: Tree, key: str, value: Any, path: Where, changed: dict[str, Any]) -> None:
+        if allows_extra(tree.model):
+            changed[key] = self._value(value, (*path, key))
+        elif forbids_extra(tree.model):
+            place = (*path, key)
+            self._problems.append(Problem(place, "no such key", hint=explain(self._schema, self._data, place)))
+
+    def _entry(self, entry: Entry, key: str, value: Any, path: Where, changed: dict[str, Any]) -> None:
+        if isinstance(value, Mapping) and entry.shape.kind != "value":
+            if not value and entry.site is not None:
+                return  # an empty site: its option was taken out of the defaults list
+            tree = entry.tree_for(value)
+            if tree is not None:
+                base = entry.default if entry.shape.kind == "infra" and not entry.required else None
+                inner = self.tree(tree, value, path, base)
+                tag = entry.shape.discriminator
+                changed[key] = {tag: value[tag], **inner} if tag else inner
+                return
+        changed[key] = self._value(value, path)
+        if isinstance(changed[key], Missing):
+            del changed[key]
+
+    def _value(self, value: Any, path: Where) -> Any:
+        """Return a value with the objects that its texts stand for; report what is still to be set."""
+        if isinstance(value, Missing):
+            name = ".".join(map(str, path))
+            self._problems.append(Problem(path, "missing", hint=f"set it with {name}=<value>"))
+        if isinstance(value, str):
+            return self._schema.objects.get(value, value)
+        if isinstance(value, Mapping):
+            return {key: self._value(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._value(item, (*path, index)) for index, item in enumerate(value)]
+        return value

@@ -1,0 +1,157 @@
+"""Overrides as they are meant: a member of a union chosen by hand, None for a node, keys of free dicts.
+
+Hydra knows config groups and values. Some things that a user of a model would write fall between the two:
+
+* ``model=null`` sets a group to None: it chooses the option for None;
+* ``stop.patience=5`` sets a field of an optional model that is None: it chooses the model first;
+* ``model.name=transformer`` sets a discriminator: it chooses the member, as ``model=transformer`` does;
+* ``tags.new=1`` adds a key to a dict field, or to a model that accepts any key: it needs no ``+``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from hydra.core.override_parser.types import Override, OverrideType, ValueType
+
+from ._fields import allows_extra
+from ._parsing import key_path
+from ._problems import Problem, raise_problems
+from ._schema import Path, Schema, Site, Tree
+
+__all__ = ["chosen_by_hand", "sites_at", "translated"]
+
+
+def translated(schema: Schema, overrides: Sequence[Override]) -> list[Override]:
+    """Return overrides in the form in which Hydra does what they mean.
+
+    Parameters
+    ----------
+    schema
+        The schema of the model.
+    overrides
+        The parsed overrides. A choice that is only implied stands before the override that implies it,
+        and has no ``input_line``.
+
+    Raises
+    ------
+    InvalidConfig
+        A dict is assigned to a node with several members, and says which one it is for.
+    """
+    chosen = {override.key_or_group for override in overrides if not override.is_delete()}
+    result: list[Override] = []
+    for override in overrides:
+        for meant in _meant(schema, override, chosen):
+            result.append(meant)
+            chosen.add(meant.key_or_group)
+    return result
+
+
+def _meant(schema: Schema, override: Override, chosen: set[str]) -> Iterator[Override]:
+    path = key_path(override) or tuple(override.key_or_group.split("/"))
+    if override.package is not None or override.is_delete() or override.is_sweep_override() or path[0] == "hydra":
+        yield override
+        return
+    for site in sites_at(schema.tree, path):
+        choice = _choice(site, override)
+        if choice is not None:
+            yield choice
+            return
+    yield from (_group(site, "default") for site in _entered(schema.tree, path) if site.group not in chosen)
+    yield _freed(schema.tree, override, path)
+
+
+def chosen_by_hand(schema: Schema, override: Override) -> Override | None:
+    """Return the choice of a member that setting a discriminator means (``model.name=transformer``).
+
+    Left as a value, it would keep the fields of another member.
+    """
+    path = key_path(override)
+    if path is None or override.is_delete() or override.is_sweep_override():
+        return None
+    for site in sites_at(schema.tree, path[:-1]):
+        option = site.of_text(override.value()) if path[-1] == site.shape.discriminator else None
+        if option is not None:
+            return replace(_group(site, option.name), input_line=override.input_line)
+    return None
+
+
+def _choice(site: Site, override: Override) -> Override | None:
+    """Return the choice of an option that assigning a value to its node means, or None."""
+    value = override.value()
+    if isinstance(value, dict):
+        if site.shape.discriminator in value:
+            _refuse(site, override, value[site.shape.discriminator])
+        return None
+    option = next((o for o in site.options.values() if o.tree is None), None) if value is None else None
+    name = option.name if option is not None else value
+    if option is None and (override.key_or_group == site.group or value not in site.options):
+        return None
+    return replace(_group(site, str(name)), input_line=override.input_line)
+
+
+def _refuse(site: Site, override: Override, text: object) -> None:
+    place = site.group.replace("/", ".")
+    problem = Problem(
+        path=tuple(place.split(".")),
+        message="a dict cannot choose a member",
+        origin=f"override {override.input_line}",
+        hint=f"choose it with {site.group}={text}, and set its fields one by one: {place}.<field>=<value>",
+    )
+    raise_problems("override", [problem])
+
+
+def _group(site: Site, option: str) -> Override:
+    return Override(OverrideType.CHANGE, site.group, ValueType.ELEMENT, option)
+
+
+def _entered(tree: Tree, path: Path) -> Iterator[Site]:
+    """Yield the optional nodes, None by default, that a path leads into."""
+    for depth in range(1, len(path)):
+        for site in sites_at(tree, path[:depth]):
+            default = site.options.get(site.default or "")
+            if site.shape.kind == "optional" and default is not None and default.tree is None:
+                yield site
+
+
+def _freed(tree: Tree, override: Override, path: Path) -> Override:
+    """Let an override add the last key of its path where the node takes any key."""
+    if override.type is OverrideType.CHANGE and _is_free(tree, path):
+        return replace(override, type=OverrideType.FORCE_ADD)
+    return override
+
+
+def _is_free(tree: Tree, path: Path) -> bool:
+    """Whether a path leads to a key below a free dict, or to an undeclared key of a model that takes any."""
+    for inner, rest in _trees_along(tree, path):
+        entry = inner.entries.get(rest[0])
+        if entry is None and allows_extra(inner.model):
+            return True
+        if entry is not None and entry.shape.kind == "value" and entry.shape.open and len(rest) > 1:
+            return True
+    return False
+
+
+def sites_at(tree: Tree, path: Path) -> Iterator[Site]:
+    """Yield the sites at a path, whichever members are chosen above it."""
+    for inner, rest in _trees_along(tree, path):
+        entry = inner.entries.get(rest[0])
+        if len(rest) == 1 and entry is not None and entry.site is not None:
+            yield entry.site
+
+
+def _trees_along(tree: Tree, path: Path) -> Iterator[tuple[Tree, Path]]:
+    """Yield every tree that a path may lead through, with the rest of the path."""
+    if not path:
+        return
+    yield tree, path
+    entry = tree.entries.get(path[0])
+    if entry is None:
+        return
+    trees = {id(inner): inner for inner in (entry.tree, entry.shown) if inner is not None}
+    for option in entry.site.options.values() if entry.site is not None else ():
+        if option.tree is not None:
+            trees[id(option.tree)] = option.tree
+    for inner in trees.values():
+        yield from _trees_along(inner, path[1:])
