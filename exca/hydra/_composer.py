@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException
 from hydra.types import RunMode
@@ -36,7 +37,7 @@ class Composer:
     Parameters
     ----------
     loader
-        The config loader.
+        The config loader. One that composes with a memory of its own is left to do so.
     load
         How to compose from the start; by default the loader's ``load_configuration``.
     translate
@@ -52,7 +53,7 @@ class Composer:
 
     def __init__(
         self,
-        loader: ConfigLoaderImpl,
+        loader: ConfigLoader,
         load: Load | None = None,
         translate: Callable[[list[Override]], list[Override]] | None = None,
         chooses: Callable[[Override], bool] | None = None,
@@ -60,7 +61,7 @@ class Composer:
         self._loader = loader
         self._load = load or (lambda name, texts, mode: loader.load_configuration(name, texts, mode))
         self._translate = translate or (lambda overrides: overrides)
-        self._chooses = chooses or (lambda override: False)
+        self._chooses = chooses or (lambda _: False)
         self._bases: dict[tuple[str | None, RunMode, tuple[str, ...]], bytes] = {}
         self._groups: dict[str, bool] = {}
 
@@ -74,7 +75,10 @@ class Composer:
         overrides
             The overrides of the point.
         """
-        texts = [*OmegaConf.to_container(master.hydra.overrides.hydra), *overrides]  # type: ignore[list-item]
+        if not isinstance(self._loader, ConfigLoaderImpl) or hasattr(self._loader, "composer"):
+            return self._loader.load_sweep_config(master, list(overrides))
+        texts = [*master.hydra.overrides.hydra, *overrides]
+        ConfigLoaderImpl.validate_sweep_overrides_legal(parse(texts), RunMode.RUN, from_shell=True)
         cfg = self.compose(master.hydra.job.config_name, texts, RunMode.RUN)
         OmegaConf.copy_cache(from_config=master, to_config=cfg)
         return cfg
@@ -104,7 +108,8 @@ class Composer:
 
     def _sorted(self, overrides: Sequence[Override]) -> tuple[list[Override], list[Override]]:
         """Separate choices of config groups from values; what a sweep varies is neither."""
-        choices, values = [], []
+        choices: list[Override] = []
+        values: list[Override] = []
         for override in overrides:
             if override.is_sweep_override():
                 continue
@@ -115,6 +120,7 @@ class Composer:
     def _is_group(self, key: str) -> bool:
         known = self._groups.get(key)
         if known is None:
+            assert isinstance(self._loader, ConfigLoaderImpl)
             known = self._groups[key] = self._loader.repository.group_exists(key)
         return known
 

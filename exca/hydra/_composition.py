@@ -103,10 +103,10 @@ class Composition(CachingConfigRepository):
 
     def _with_ours(self, default: InputDefault) -> InputDefault:
         """Return the default launcher or sweeper: ours instead of the basic one, where it is installed."""
-        if isinstance(default, GroupDefault) and default.group in ("launcher", "sweeper"):
-            if default.value == "basic" and self.config_exists(f"hydra/{default.group}/exca"):
-                return GroupDefault(group=default.group, value="exca")
-        return default
+        if not isinstance(default, GroupDefault) or default.group not in ("launcher", "sweeper"):
+            return default
+        ours = default.value == "basic" and self.config_exists(f"hydra/{default.group}/exca")
+        return GroupDefault(group=default.group, value="exca") if ours else default
 
     def _with_choices(self, group: str, defaults: list[InputDefault]) -> Iterator[InputDefault]:
         """Yield the defaults of a generated config: without what the user chose, with what was switched."""

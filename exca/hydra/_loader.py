@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from pydantic import BaseModel
 
 from exca.errors import InvalidConfig
@@ -36,6 +36,7 @@ from ._unknown import unknown_keys
 
 __all__ = ["ModelLoader"]
 
+_OUR_PLUGIN = "hydra_plugins.hydra_exca."
 _MOST_ROUNDS = 10
 """A member can bring a union of its own, whose member is then to be found; nobody nests them deeper."""
 
@@ -55,9 +56,19 @@ class ModelLoader(ConfigLoaderImpl):
         The experiment.
     ours
         Whether this package's launcher and sweeper are the default ones, where the plugin is installed.
+    check
+        Raises where a config that is about to be run does not validate. The points of a sweep are left
+        to our launcher, which looks at all of them; other launchers know nothing of validation.
     """
 
-    def __init__(self, config_search_path: ConfigSearchPath, model: type[BaseModel], *, ours: bool = False) -> None:
+    def __init__(
+        self,
+        config_search_path: ConfigSearchPath,
+        model: type[BaseModel],
+        *,
+        ours: bool = False,
+        check: Callable[[DictConfig, ModelLoader], object] | None = None,
+    ) -> None:
         super().__init__(config_search_path)
         self.schema = schema_of(model)
         self.schema_name = default_name(model)
@@ -67,8 +78,8 @@ class ModelLoader(ConfigLoaderImpl):
         self.repository: ModelRepository = ModelRepository(
             config_search_path, ModelSource(import_path(model), configs)
         )
-        self._ours = ours
-        self._composer = Composer(
+        self._ours, self._check = ours, check
+        self.composer = Composer(
             self,
             load=self._load,
             translate=lambda overrides: translated(self.schema, overrides),
@@ -94,15 +105,32 @@ class ModelLoader(ConfigLoaderImpl):
         """
         if validate_sweep_overrides:
             self.validate_sweep_overrides_legal(parse(overrides), run_mode, from_shell)
+        cfg = self._composed(config_name, overrides, run_mode)
+        if self._check is not None and run_mode is RunMode.RUN:
+            self._check(cfg, self)
+        return cfg
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """Compose one point of a sweep, its ``hydra`` node included."""
+        hydra = master_config.hydra
+        texts = [*hydra.overrides.hydra, *sweep_overrides]
+        self.validate_sweep_overrides_legal(parse(texts), RunMode.RUN, from_shell=True)
+        cfg = self._composed(hydra.job.config_name, texts, RunMode.RUN)
+        OmegaConf.copy_cache(from_config=master_config, to_config=cfg)
+        if self._check is not None and not str(hydra.launcher.get("_target_")).startswith(_OUR_PLUGIN):
+            self._check(cfg, self)
+        return cfg
+
+    def _composed(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> DictConfig:
         try:
-            return self._composer.compose(config_name, overrides, run_mode)
+            return self.composer.compose(config_name, overrides, run_mode)
         except ConfigCompositionException as error:
             self._explain(config_name, overrides, run_mode, error)
             raise
 
     def choices(self, overrides: Sequence[str]) -> list[str]:
         """Return the overrides that decide what the config is made of."""
-        return self._composer.split(parse(overrides))[0]
+        return self.composer.split(parse(overrides))[0]
 
     def written(
         self, config_name: str, overrides: Sequence[str]
@@ -123,10 +151,10 @@ class ModelLoader(ConfigLoaderImpl):
         self, config_name: str | None, overrides: Sequence[str], run_mode: RunMode, error: ConfigCompositionException
     ) -> None:
         """Raise a better error where overrides set keys that do not exist."""
-        choices, values = self._composer.split(parse(overrides))
+        choices, values = self.composer.split(parse(overrides))
         if not values:
             return
-        base = self._composer.compose(config_name, choices, run_mode)
+        base = self.composer.compose(config_name, choices, run_mode)
         problems = unknown_keys(self.schema, unresolved(base), values)
         try:
             raise_problems(self.schema.model.__name__, problems)

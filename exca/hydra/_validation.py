@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -20,7 +20,7 @@ from ._schema import Schema
 from ._searching import search_path_of
 from ._volatile import warn_of_volatile
 
-__all__ = ["read", "to_model"]
+__all__ = ["check", "read", "to_model", "validate_points"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -77,13 +77,63 @@ def read(cfg: DictConfig, schema: Schema) -> tuple[BaseModel | None, list[Proble
     return None, problems
 
 
+def check(cfg: DictConfig, loader: ModelLoader) -> None:
+    """Raise the full list of problems of a config that is about to be run."""
+    _, problems = read(cfg, loader.schema)
+    if problems:
+        origins = Origins(loader, cfg.hydra.job.config_name)
+        found = [origins.complete(problem, _overrides(cfg)) for problem in problems]
+        raise_problems(loader.schema.model.__name__, found)
+
+
+def validate_points(
+    configs: Sequence[DictConfig], model: type[M], overrides: Sequence[Sequence[str]], *, first: int = 0
+) -> list[M]:
+    """Build the models of all points of a sweep.
+
+    Parameters
+    ----------
+    configs
+        The composed config of each point, with its ``hydra`` node.
+    model
+        The experiment.
+    overrides
+        What the message shows of each point.
+    first
+        Number of the first point.
+
+    Raises
+    ------
+    InvalidConfig
+        Listing every problem of every point.
+    """
+    schema = schema_of(model)
+    models: list[Any] = []
+    problems: list[Problem] = []
+    origins: Origins | None = None
+    for number, (cfg, texts) in enumerate(zip(configs, overrides, strict=True), first):
+        config, found = read(cfg, schema)
+        models.append(config)
+        if found and origins is None:
+            origins = _origins_of(cfg, model)
+        problems += [origins.complete(p, _overrides(cfg)).at(number, texts) for p in found if origins is not None]
+    raise_problems(model.__name__, problems, points=len(configs))
+    return models
+
+
 def _with_origins(cfg: DictConfig, model: type[BaseModel], problems: Sequence[Problem]) -> list[Problem]:
     """Return problems with the origins that Hydra's records of the composition allow to find."""
-    records = cfg if "hydra" in cfg else HydraConfig.instance().cfg
+    records: Any = cfg if "hydra" in cfg else HydraConfig.instance().cfg
     if records is None:
         return list(problems)
-    hydra = records.hydra
-    loader = ModelLoader(search_path_of(hydra.runtime.config_sources), model)
-    origins = Origins(loader, hydra.job.config_name)
-    overrides = [str(text) for text in [*hydra.overrides.hydra, *hydra.overrides.task]]
-    return [origins.complete(problem, overrides) for problem in problems]
+    origins = _origins_of(records, model)
+    return [origins.complete(problem, _overrides(records)) for problem in problems]
+
+
+def _origins_of(cfg: DictConfig, model: type[BaseModel]) -> Origins:
+    loader = ModelLoader(search_path_of(cfg.hydra.runtime.config_sources), model)
+    return Origins(loader, cfg.hydra.job.config_name)
+
+
+def _overrides(cfg: DictConfig) -> list[str]:
+    return [str(text) for text in [*cfg.hydra.overrides.hydra, *cfg.hydra.overrides.task]]
