@@ -15,6 +15,15 @@ from exca.main_module import main_name, set_main_name
 
 # multiprocessing imports the script of its parent under the second name.
 _MAIN_MODULES = frozenset({"__main__", "__mp_main__"})
+_IMPORTABLE = (
+    type,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.ModuleType,
+)
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]")
 _MAX_BYTES = 200
 _HASH_CHARS = 20
@@ -56,7 +65,10 @@ def module_name(obj: object) -> str:
     name = getattr(obj, attribute, None)
     if not isinstance(name, str):
         raise UnstableIdentity(f"{type(obj).__name__} object does not say in which module it was defined")
-    return main_name() if name in _MAIN_MODULES else name
+    if name not in _MAIN_MODULES:
+        return name
+    script = main_name()
+    return "__main__" if script.startswith("<") else script  # the "file" of standard input
 
 
 def class_path(cls: type) -> str:
@@ -107,7 +119,7 @@ def import_path(obj: object) -> str:
         return module_name(obj)
     if typing.get_origin(obj) is not None:
         return _type_text(obj, import_path)
-    owner = getattr(obj, "__self__", None)
+    owner = getattr(obj, "__objclass__", None) or getattr(obj, "__self__", None)
     name = getattr(obj, "__qualname__", None)
     if not isinstance(name, str) or not isinstance(owner, type | types.ModuleType | types.NoneType):
         raise UnstableIdentity(f"a {type(obj).__name__} object is not something that can be imported")
@@ -118,6 +130,15 @@ def import_path(obj: object) -> str:
         raise UnstableIdentity(f"{kind} is not defined at the top level of a module: it cannot be imported")
     _check_importable(obj, name)
     return f"{_public_module(obj, name)}.{name}"
+
+
+def is_importable(obj: object) -> bool:
+    """Whether an object is named by where it is defined: a type, function or module, or what stands for one."""
+    if isinstance(obj, _IMPORTABLE) or typing.get_origin(obj) is not None:
+        return True
+    # Functions of compiled modules and decorated ones have types of their own, but lead back to themselves.
+    module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
+    return callable(obj) and isinstance(module, str) and isinstance(name, str) and _resolve(module, name) is obj
 
 
 def _check_importable(obj: object, name: str) -> None:

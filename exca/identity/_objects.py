@@ -6,7 +6,6 @@ import collections
 import dataclasses
 import enum
 import functools
-import types
 import typing
 from typing import Any, TypeAlias, cast
 
@@ -18,20 +17,11 @@ from exca.errors import UnstableIdentity
 from ._arrays import encode_array
 from ._encoding import LEAVES, Encoder, Forms, Unnameable, pack, text
 from ._frames import encode_frame
-from ._names import class_path, import_path
+from ._names import class_path, import_path, is_importable
 
 # Method by which a class gives its instances an identity: returns something that can be encoded.
 HOOK = "_exca_uid_"
 
-_IMPORTABLE = (
-    type,
-    types.FunctionType,
-    types.BuiltinFunctionType,
-    types.MethodType,
-    types.MethodDescriptorType,
-    types.WrapperDescriptorType,
-    types.ModuleType,
-)
 _Secret: TypeAlias = pydantic.SecretStr | pydantic.SecretBytes | pydantic.Secret[Any]
 _SECRETS = (pydantic.SecretStr, pydantic.SecretBytes, pydantic.Secret)
 # The three DSNs are those that allow several hosts; all other urls are a pydantic.AnyUrl.
@@ -63,11 +53,6 @@ def is_url(value: object) -> bool:
 def is_secret(value: object) -> typing.TypeGuard[_Secret]:
     """Whether it is one of pydantic's secrets."""
     return isinstance(value, _SECRETS)
-
-
-def is_importable(value: object) -> bool:
-    """Whether it is a type, function or module: something named by where it is defined."""
-    return isinstance(value, _IMPORTABLE) or typing.get_origin(value) is not None
 
 
 def encode_object(walk: Encoder, value: object) -> Forms:

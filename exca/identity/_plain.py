@@ -11,8 +11,8 @@ from typing import Any
 
 from exca.errors import UnstableIdentity
 
-from ._names import class_path, import_path
-from ._objects import is_importable, is_secret
+from ._names import class_path, import_path, is_importable
+from ._objects import is_secret
 
 _MASK = "**********"
 _MAX_LISTED = 1_000  # elements of an array that are still worth reading in a config file

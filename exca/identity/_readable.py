@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from ._encoding import LEAVES
-from ._objects import is_importable, is_secret, is_url
+from ._names import is_importable
+from ._objects import is_secret, is_url
 
 # Key under which a shown model carries its class.
 CLASS = "=class="
