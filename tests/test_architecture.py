@@ -119,7 +119,7 @@ def test_public_names() -> None:
 @pytest.mark.parametrize("room", ["identity", "store", "execution", "infra", "hydra"])
 def test_rooms_say_what_is_public(room: str) -> None:
     module = __import__(f"exca.{room}", fromlist=["__all__"])
-    assert module.__all__ == sorted(module.__all__, key=str.casefold) or module.__all__
+    assert module.__all__
     for name in module.__all__:
         assert not name.startswith("_")
         assert hasattr(module, name)
@@ -189,6 +189,11 @@ def test_shape_of_the_package() -> None:
     assert not [str(path) for path in sources() if path.stem.strip("_") in vague]
 
 
-def test_files_hold_one_concept_each() -> None:
-    long = {str(path): lines for path in sources() if (lines := len(path.read_text().splitlines())) > 350}
-    assert not long
+def test_functions_are_short() -> None:
+    lengths = sorted(
+        (node.end_lineno or node.lineno) - node.lineno + 1
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    assert lengths[len(lengths) * 9 // 10] <= 30, "nine functions of ten have at most 30 lines"

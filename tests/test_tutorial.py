@@ -91,9 +91,17 @@ def test_folder_of_a_task_holds_its_manifests(tmp_path: Path) -> None:
         name: yaml.safe_load((folder / name).read_text()) for name in ("config.yaml", "full-uid.yaml", "uid.yaml")
     }
     assert manifests["config.yaml"]["infra"]["folder"] == str(tmp_path)
-    assert manifests["full-uid.yaml"] == {"param": 3, "infra": {"version": "1"}}
-    assert manifests["uid.yaml"]["param"] == 3
+    assert manifests["full-uid.yaml"] == {"param": 3}
+    assert manifests["uid.yaml"] == {"param": 3}
     assert Task(**manifests["config.yaml"]) == task
+
+
+def test_minimal_manifest_leaves_defaults_out_and_the_full_one_has_them(tmp_path: Path) -> None:
+    folder = Task(infra={"folder": tmp_path}).infra.uid_folder(create=True)
+    assert folder is not None
+    assert folder.name == "default"
+    assert yaml.safe_load((folder / "uid.yaml").read_text()) == {}
+    assert yaml.safe_load((folder / "full-uid.yaml").read_text()) == {"param": 12}
 
 
 def test_config_export_of_the_tutorial(tmp_path: Path) -> None:
@@ -123,10 +131,9 @@ def test_code_link_of_the_tutorial(tmp_path: Path) -> None:
     source = tmp_path / "project"
     source.mkdir()
     (source / "module.py").write_text("x = 1\n")
-    workdir = {"copied": [str(source)]}
-    task = Task(infra={"folder": tmp_path / "cache", "cluster": "local", "workdir": workdir})
+    task = Task(infra={"folder": tmp_path / "cache", "cluster": "local", "workdir": source})
     task.process()
     folder = task.infra.uid_folder()
     assert folder is not None
     assert (folder / "code").is_symlink()
-    assert (folder / "code" / "project" / "module.py").read_text() == "x = 1\n"
+    assert [path.read_text() for path in (folder / "code").resolve().rglob("module.py")] == ["x = 1\n"]

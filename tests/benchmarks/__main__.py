@@ -12,65 +12,79 @@ import time
 from pathlib import Path
 
 from tests.benchmarks import environments, processes, report
-from tests.benchmarks.environments import Environment
-from tests.benchmarks.workloads import EXCA, FLOOR, OURS, SUBJECTS, WORKLOADS, Seconds
+from tests.benchmarks.workloads import EXCA, FLOOR, OURS, SUBJECTS, WORKLOADS, Aim, Seconds, Workload
 
 ROWS = [workload.name for workload in WORKLOADS]
 PROCESSES = ["import", "plugin", "sweep"]
+IMPORT_TITLE, IMPORT_AIM = "import (floor: import pydantic)", Aim(0.12, 1.5)
+SWEEP_AIMS = {
+    "exca-hydra, in process": Aim(4.0),
+    "exca-hydra, local": Aim(4.0),
+    "exca-hydra, cached": Aim(1.5),
+}
 
 
 class Run:
     """One run of the benchmarks; keeps what was measured for ``--json``."""
 
-    def __init__(self, ours: Environment, peers: Environment, rounds: int, only: list[str]) -> None:
-        self.ours = ours
-        self.peers = peers
-        self.rounds = rounds
-        self.only = only
+    def __init__(self, options: argparse.Namespace, root: Path) -> None:
+        self.ours = environments.ours()
+        self.peers = environments.peers(options.peers)
+        self.options = options
+        self.root = root
         self.measured: dict[str, Seconds] = {}
 
     def compare(self) -> None:
         """Print one row per workload, then how the cost of each grows."""
-        places = {name: self.ours if name in (OURS, FLOOR, "lru_cache") else self.peers for name in SUBJECTS}
         subjects = list(SUBJECTS)
         rows, growth = [], []
-        for workload in (workload for workload in WORKLOADS if workload.name in self.only):
-            seconds = workload.measure(workload.size, places, self.rounds)
-            self.measured[f"{workload.name} {workload.size}"] = seconds
-            aim = 2 * seconds["lru_cache"] if workload.name == "ram_hit" else workload.aim
-            rows.append(report.comparison(workload.title.format(size=f"{workload.size:,}"), seconds, aim, subjects))
-            sized = sorted([(workload.size, seconds), *workload.growing(places, 1)]) if workload.growth else []
-            for size, grown in sized:
-                self.measured[f"{workload.name} {size}"] = grown
-                growth.append([workload.name, f"{size:,}", *(report.duration(grown.get(name)) for name in subjects)])
-        if "import" in self.only:
-            seconds = self.measured["import"] = processes.imports(self.ours, self.peers, 3 * self.rounds)
-            rows.append(report.comparison("import (floor: import pydantic)", seconds, 0.12, subjects))
+        for workload in (workload for workload in WORKLOADS if workload.name in self.options.only):
+            sized = self._sized(workload)
+            title = workload.title.format(size=f"{workload.size:,}")
+            rows.append(report.comparison(title, sized[workload.size], workload.aim, subjects))
+            for size, seconds in sorted(sized.items()) if len(sized) > 1 else ():
+                cells = (report.duration(seconds.get(name)) for name in subjects)
+                growth.append([workload.name, f"{size:,}", *cells])
+        if "import" in self.options.only:
+            seconds = processes.imports(self.ours, self.peers, 3 * self.options.rounds)
+            self.measured["import"] = seconds
+            rows.append(report.comparison(IMPORT_TITLE, seconds, IMPORT_AIM, subjects))
         if rows:
-            print(report.table(["work", *subjects, "to floor", f"{EXCA} to us", "aim"], rows), end="\n\n", flush=True)
+            header = ["work", *subjects, "us to floor", f"{EXCA} to us", "aim"]
+            print(report.table(header, rows), end="\n\n", flush=True)
         if growth:
             print(report.table(["how cost grows", "size", *subjects], growth), end="\n\n", flush=True)
 
-    def sweep(self, points: int) -> None:
+    def _sized(self, workload: Workload) -> dict[int, Seconds]:
+        places = {name: self.ours if name in (OURS, FLOOR, "lru_cache") else self.peers for name in SUBJECTS}
+        others = workload.growth + (workload.full if self.options.full else ())
+        found = {}
+        for size in (workload.size, *others):
+            rounds = self.options.rounds if size == workload.size else 1
+            found[size] = workload.measure(size, places, rounds, self.root)
+            self.measured[f"{workload.name} {size}"] = found[size]
+        return found
+
+    def sweep(self) -> None:
         """Print the wall time of a Hydra sweep under every launcher."""
-        seconds = self.measured["sweep"] = processes.sweeps(self.ours, self.peers, points, self.rounds)
-        aims = {"exca-hydra, in process": 4.0, "exca-hydra, local": 4.0, "exca-hydra, cached": 1.5}
+        points = self.options.points
+        seconds = processes.sweeps(self.ours, self.peers, points, self.options.rounds)
+        self.measured[f"sweep {points}"] = seconds
         rows = []
         for name, value in seconds.items():
-            aim = aims.get(name)
-            verdict = f"{aim:g} s {'met' if value <= aim else 'missed'}" if aim else ""
-            rows.append([name, report.duration(value), report.ratio(value, seconds[FLOOR]), verdict])
+            aim = report.verdict(seconds, name, SWEEP_AIMS.get(name, Aim()))
+            rows.append([name, report.duration(value), report.ratio(value, seconds[FLOOR]), aim])
         title = f"Hydra sweep of {points} empty points (floor: one job)"
         print(report.table([title, "wall", "to floor", "aim"], rows), end="\n\n", flush=True)
 
-    def plugin(self, pairs: int) -> None:
+    def plugin(self) -> None:
         """Print what the plugin adds to a Hydra app that does not use it."""
         rows = []
-        for name, (middle, low, high) in processes.plugin_cost(self.peers, pairs).items():
+        for name, (middle, low, high) in processes.plugin_cost(self.peers, self.options.pairs).items():
             self.measured[f"plugin, {name}"] = {"median": middle, "lower quartile": low, "upper quartile": high}
             verdict = f"5 ms {'met' if middle <= 0.005 else 'missed'}"
             rows.append([name, *(report.duration(value) for value in (middle, low, high)), verdict])
-        title = f"added by the plugin to an app that does not use it ({pairs} pairs)"
+        title = f"added by the plugin to an app that does not use it ({self.options.pairs} pairs)"
         header = [title, "median", "lower quartile", "upper quartile", "aim"]
         print(report.table(header, rows), end="\n\n", flush=True)
 
@@ -86,15 +100,17 @@ def main() -> None:
         "--peers", type=Path, help="an interpreter that has the peers (default: .venv-peers, made here)"
     )
     parser.add_argument("--json", type=Path, help="write all medians, in seconds, to this file")
+    parser.add_argument("--full", action="store_true", help="larger sizes too, which takes some minutes more")
     options = parser.parse_args()
-    run = Run(environments.ours(), environments.peers(options.peers), options.rounds, options.only)
     started = time.perf_counter()
     print(report.machine(), end="\n\n", flush=True)
-    run.compare()
-    if "sweep" in options.only:
-        run.sweep(options.points)
-    if "plugin" in options.only:
-        run.plugin(options.pairs)
+    with environments.scratch() as root:
+        run = Run(options, Path(root))
+        run.compare()
+        if "sweep" in options.only:
+            run.sweep()
+        if "plugin" in options.only:
+            run.plugin()
     if options.json:
         options.json.write_text(json.dumps(run.measured, indent=2))
     print(f"measured in {time.perf_counter() - started:.0f} s; {report.machine()}")

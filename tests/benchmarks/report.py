@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 
-from tests.benchmarks.workloads import EXCA, FLOOR, OURS, Seconds
+from tests.benchmarks.workloads import EXCA, FLOOR, OURS, Aim, Seconds
 
 
 def duration(seconds: float | None) -> str:
@@ -35,16 +35,29 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(texts)
 
 
-def comparison(title: str, seconds: Seconds, aim: float | None, subjects: Sequence[str]) -> list[str]:
+def verdict(seconds: Seconds, subject: str, aim: Aim) -> str:
+    """Say what the aim of a subject is, and whether it is met."""
+    us = seconds.get(subject)
+    parts = []
+    if us is None:
+        return ""
+    if aim.seconds is not None:
+        parts.append(f"{duration(aim.seconds)} {'met' if us <= aim.seconds else 'missed'}")
+    if aim.times is not None and aim.subject in seconds:
+        met = us <= aim.times * seconds[aim.subject]
+        parts.append(f"{aim.times:g}x {aim.subject} {'met' if met else 'missed'}")
+    return ", ".join(parts)
+
+
+def comparison(title: str, seconds: Seconds, aim: Aim, subjects: Sequence[str]) -> list[str]:
     """Return one row: every subject, us against the floor and the peer, the aim and whether it is met."""
     us = seconds.get(OURS)
-    verdict = "" if aim is None or us is None else ("met" if us <= aim else "missed")
     return [
         title,
         *(duration(seconds.get(subject)) for subject in subjects),
         ratio(us, seconds.get(FLOOR)),
         ratio(seconds.get(EXCA), us),
-        f"{duration(aim)} {verdict}".strip() if aim is not None else "",
+        verdict(seconds, OURS, aim),
     ]
 
 

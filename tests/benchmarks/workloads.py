@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.benchmarks.environments import Environment, scratch
+from tests.benchmarks.environments import Environment
 
 # Column title -> the module under subjects/ that does the work. Ours and the peer run the very same file.
 OURS, EXCA, FLOOR = "exca-hydra", "exca 0.6.0", "floor"
@@ -20,6 +21,15 @@ SUBJECTS = {
     FLOOR: "floor",
 }
 Seconds = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What we want: seconds, or at most ``times`` the seconds of another subject on the same machine, or both."""
+
+    seconds: float | None = None
+    times: float | None = None
+    subject: str = FLOOR
 
 
 @dataclass(frozen=True)
@@ -36,53 +46,50 @@ class Workload:
         Tasks in the row of the table.
     growth
         Other sizes, to show how cost grows.
+    full
+        Further sizes for ``--full``, which take minutes.
     prepare
-        The function that fills the folder once per size; without it every round has an empty folder.
+        The function that fills a folder once per size; without it every round has an empty folder.
     aim
-        Seconds we want, or None.
+        What we want: seconds, or a multiple of another subject, or both.
     limit
         Largest size measured for a subject, where more would take minutes.
     """
 
     title: str
     name: str
-    size: int
+    size: int = 1
     growth: tuple[int, ...] = ()
+    full: tuple[int, ...] = ()
     prepare: str | None = None
-    aim: float | None = None
+    aim: Aim = Aim()
     limit: Mapping[str, int] = field(default_factory=dict)
 
-    def measure(self, size: int, environments: Mapping[str, Environment], rounds: int) -> Seconds:
-        """Return the median over rounds for every subject, subjects alternating within a round."""
-        with scratch() as root:
-            able = [name for name in SUBJECTS if size <= self.limit.get(name, size)]
-            found: dict[str, list[float]] = {name: [] for name in able}
-            folders = {name: self._prepared(name, size, Path(root), environments[name]) for name in able}
-            for turn in range(rounds):
-                for name in list(found):
-                    folder = folders[name] if self.prepare else _new(Path(root) / f"{name} {turn}")
-                    seconds = environments[name].measure(SUBJECTS[name], self.name, size, folder)
-                    if seconds is None:
-                        del found[name]
-                    else:
-                        found[name].append(seconds)
-            return {name: statistics.median(values) for name, values in found.items()}
+    def measure(self, size: int, environments: Mapping[str, Environment], rounds: int, root: Path) -> Seconds:
+        """Return the median over rounds for every subject, subjects alternating within a round.
 
-    def growing(self, environments: Mapping[str, Environment], rounds: int) -> Iterator[tuple[int, Seconds]]:
-        """Yield the medians for every size of `growth`."""
-        for size in self.growth:
-            yield size, self.measure(size, environments, rounds)
+        What is prepared in the root folder stays there for other workloads.
+        """
+        able = [name for name in SUBJECTS if size <= self.limit.get(name, size)]
+        found: dict[str, list[float]] = {name: [] for name in able}
+        for _ in range(rounds):
+            for name in list(found):
+                folder = self._folder(name, size, environments[name], root)
+                seconds = environments[name].measure(SUBJECTS[name], self.name, size, folder)
+                if seconds is None:
+                    del found[name]
+                else:
+                    found[name].append(seconds)
+        return {name: statistics.median(values) for name, values in found.items()}
 
-    def _prepared(self, name: str, size: int, root: Path, environment: Environment) -> Path:
-        folder = _new(root / name)
-        if self.prepare:
+    def _folder(self, name: str, size: int, environment: Environment, root: Path) -> Path:
+        if self.prepare is None:
+            return Path(tempfile.mkdtemp(dir=root))
+        folder = root / f"{self.prepare} {size} {name}"
+        if not folder.exists():
+            folder.mkdir()
             environment.measure(SUBJECTS[name], self.prepare, size, folder)
         return folder
-
-
-def _new(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
 
 
 WORKLOADS = [
@@ -90,24 +97,41 @@ WORKLOADS = [
         "warm hit from a new object (build + call), {size} results stored",
         "warm_hit",
         1000,
-        growth=(100, 10_000),
+        growth=(100,),
+        full=(10_000,),
         prepare="store",
-        aim=0.15e-3,
+        aim=Aim(0.15e-3, 8.3, FLOOR),
         limit={EXCA: 1000},
     ),
-    Workload("warm hit on the same object, in RAM", "ram_hit", 1),
-    Workload("build and uid of a nested config of 30 fields with a union", "identity", 1, aim=0.15e-3),
-    Workload("{size} clone_obj", "clone", 1000, growth=(100, 10_000), aim=0.1, limit={EXCA: 1000}),
+    Workload("warm hit on the same object, in RAM", "ram_hit", aim=Aim(None, 2, "lru_cache")),
+    Workload("build and uid of a nested config of 30 fields with a union", "identity", aim=Aim(0.15e-3, 5, FLOOR)),
+    Workload("{size} clone_obj", "clone", 1000, growth=(100,), full=(10_000,), aim=Aim(0.1, 3.3, FLOOR)),
     Workload(
         "{size} cached tasks, fresh process",
         "fresh",
         1000,
-        growth=(100, 10_000),
+        growth=(100,),
+        full=(10_000,),
         prepare="store",
-        aim=0.2,
+        aim=Aim(0.2),
         limit={EXCA: 1000},
     ),
-    Workload("job_array of {size} light tasks, in process", "array_inline", 200, growth=(1000,), aim=0.2),
-    Workload("job_array of {size} light tasks, local", "array_local", 50, growth=(200,), aim=2.0, limit={EXCA: 50}),
-    Workload("status of a task whose result is 80 MB", "status", 1, prepare="store_block", aim=0.2e-3),
+    Workload(
+        "job_array of {size} light tasks, in process",
+        "array_inline",
+        200,
+        growth=(50,),
+        full=(1000,),
+        aim=Aim(0.2, 5, FLOOR),
+    ),
+    Workload(
+        "job_array of {size} light tasks, local",
+        "array_local",
+        50,
+        growth=(200,),
+        full=(1000,),
+        aim=Aim(2.0),
+        limit={EXCA: 50},
+    ),
+    Workload("status of a task whose result is 80 MB", "status", prepare="store_block", aim=Aim(0.2e-3)),
 ]
