@@ -57,7 +57,7 @@ class QueuedJob:
             raise error
         try:
             return pickle.loads(self._read_result())
-        except JobFailed:
+        except (JobFailed, UntrustedResult):
             raise
         except Exception as error:
             raise JobFailed(
@@ -100,7 +100,13 @@ class QueuedJob:
         if verdict is None or verdict.kind == COMPLETED:
             return None
         if verdict.kind == RAISED:
-            return self._rebuild(Raised(*pickle.loads(self._read_result())))
+            try:
+                raised = Raised(*pickle.loads(self._read_result()))
+            except UntrustedResult:
+                raise
+            except Exception as problem:  # deleted, or written by another version
+                return JobFailed(f"{self} failed with {verdict.reason} (no more is known: {problem})")
+            return self._rebuild(raised)
         error: JobFailed
         if verdict.kind == CANCELLED:
             error = JobCancelled(f"{self} was {verdict.reason}")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exca.errors import SubmissionFailed
-from exca.execution._array._layout import ArrayPaths, Queue, Spec
+from exca.execution._array._layout import ArrayPaths, Queue, Spec, write_file
 from exca.execution._call import Call
 from exca.execution._job import Job
 from exca.execution._queued import QueuedJob
@@ -27,6 +27,17 @@ from exca.liveness import Stamp
 __all__ = ["QueueExecutor", "Site"]
 
 _OWNER = "owner"  # signs beside the workers of a pool
+_SHARE_AFTER_S = 60.0
+_ENVIRONMENT = {  # what submitit's JobEnvironment reads
+    "SUBMITIT_EXECUTOR": "local",
+    "SUBMITIT_FOLDER": "%f",
+    "SUBMITIT_LOCAL_JOB_ID": "%j",
+    "SUBMITIT_LOCAL_NTASKS": "1",
+    "SUBMITIT_LOCAL_JOB_NUM_NODES": "1",
+    "SUBMITIT_LOCAL_NODEID": "0",
+    "SUBMITIT_LOCAL_GLOBALID": "0",
+    "SUBMITIT_LOCAL_LOCALID": "0",
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,8 @@ class Site:
     gpus_per_worker: how many of them each worker holds.
     cwd: folder to run in, first on the import path; None: the current one.
     interpreter: path of the Python that runs the workers.
+    share_after_s: a worker that has held its slots this long gives them to an array that has no worker at all, after
+        the call it is in.
     """
 
     max_workers: int
@@ -53,6 +66,7 @@ class Site:
     gpus_per_worker: int = 0
     cwd: str | None = None
     interpreter: str = sys.executable
+    share_after_s: float = _SHARE_AFTER_S
 
 
 class QueueExecutor:
@@ -81,22 +95,26 @@ class QueueExecutor:
         spec = self._spec(identifier, len(calls), os.path.relpath(template, array.folder))
         try:
             self._write(array, spec, self._queue(template, tether), calls)
+            start_supervisor(array, site.interpreter, tether)
         except BaseException as error:
             _remove(array, spec)
             if isinstance(error, OSError) and not isinstance(error, SubmissionFailed):
                 raise SubmissionFailed(f"the jobs could not be written to {array.folder}: {error}") from error
             raise
-        start_supervisor(array, site.interpreter, tether)
         tracked = TrackedArray(array, spec)
         if site.logs is None:
             weakref.finalize(tracked, _discard_pool, array, os.getpid())
         return [QueuedJob(tracked, index) for index in range(len(calls))]
 
     def _spec(self, identifier: str, count: int, template: str) -> Spec:
-        cwd = os.path.abspath(self._site.cwd or os.getcwd())
+        site = self._site
+        cwd = os.path.abspath(site.cwd or os.getcwd())
         paths = [os.path.abspath(entry) for entry in sys.path]  # "" and "." are the submitter's directory
-        sys_path = [cwd, *paths] if self._site.cwd else paths
-        return Spec(identifier, count, template, cwd, sys_path, durable=self._site.logs is not None)
+        if site.interpreter != sys.executable:  # another Python has its own standard library and packages
+            paths = [path for path in paths if not path.startswith((sys.prefix, sys.base_prefix))]
+        sys_path = [cwd, *paths] if site.cwd else paths
+        durable = site.logs is not None
+        return Spec(identifier, count, template, cwd, sys_path, _ENVIRONMENT, durable)
 
     def _queue(self, template: str, tether: Tether | None) -> Queue:
         site = self._site
@@ -115,6 +133,7 @@ class QueueExecutor:
             slot_names=names,
             slots_per_worker=site.gpus_per_worker if site.gpus else 1,
             gpus=bool(site.gpus),
+            share_after_s=site.share_after_s,
             tether=tether.for_child if tether else None,
             private=site.logs is None,
         )
@@ -124,14 +143,14 @@ class QueueExecutor:
         if self._site.logs is None:
             array.sign(Stamp.current(), _OWNER)
         if self._initializer:
-            array.setup.write_bytes(_pickle(self._initializer, "the initializer of the workers"))
+            write_file(array.setup, _pickle(self._initializer, "the initializer of the workers"))
         for index, call in enumerate(calls):
             paths = array.job(spec, index)
-            paths.folder.mkdir(parents=True)
+            paths.folder.mkdir(mode=0o775, parents=True)  # nobody may swap the pickles in it
             payload = {"name": call.name.encode(), "call": _pickle((call.function, call.args), call.name)}
             if call.on_lost:
                 payload["on_lost"] = _pickle(call.on_lost, f"on_lost of {call.name}")
-            paths.call.write_bytes(pickle.dumps(payload))
+            write_file(paths.call, pickle.dumps(payload))
             os.symlink(os.path.relpath(f"{array.tickets}/{index}", paths.folder), paths.ticket)
         array.write_spec(spec, queue)
 

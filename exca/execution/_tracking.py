@@ -20,17 +20,11 @@ _BEAT_S = 90.0  # a supervisor elsewhere whose heartbeat (every 10 s) is older t
 
 
 class TrackedArray:
-    """An array as seen by a process that did not run it.
+    """An array as seen by a process that waits for it."""
 
-    Parameters
-    ----------
-    guard: kept alive as long as the array is; whoever owns a temporary folder passes its owner.
-    """
-
-    def __init__(self, paths: ArrayPaths, spec: Spec, guard: object = None) -> None:
+    def __init__(self, paths: ArrayPaths, spec: Spec) -> None:
         self.paths = paths
         self.spec = spec
-        self._guard = guard
         self._ended: frozenset[str] = frozenset()
         self._listed_at = self._looked_at = float("-inf")
         self._supervised = True
@@ -95,16 +89,15 @@ class TrackedArray:
             return Verdict(LOST, f"the folder of its array, {self.paths.folder}, has gone")
         try:
             if self.paths.take(index, "reader"):
-                return self.end(
-                    index, Verdict(LOST, f"its queue died before the call was started; see {self.paths.log}")
-                )
+                reason = f"its queue died before the call was started; {self._last_words()}"
+                return self.end(index, Verdict(LOST, reason))
         except OSError:  # somebody else's folder
-            return Verdict(LOST, f"its queue died; see {self.paths.log}")
+            return Verdict(LOST, f"its queue died; {self._last_words()}")
         if self._live_worker(index):
             return None  # workers finish the call they are in
-        verdict = self.paths.sentence_of(index) or Verdict(
-            LOST, f"its worker and its queue died; see {self.paths.log}"
-        )
+        verdict = self.paths.sentence_of(index)
+        if verdict is None:
+            verdict = Verdict(LOST, f"its worker and its queue died; {self._last_words()}")
         return self.paths.verdict(index) or self.end(index, verdict)
 
     def cancel(self, index: int) -> None:
@@ -116,6 +109,14 @@ class TrackedArray:
             worker = None if self.is_supervised() else self._live_worker(index)
             if worker:
                 os.killpg(worker.pid, signal.SIGKILL)
+
+    def _last_words(self) -> str:
+        try:
+            printed = self.paths.log.read_text(errors="replace").split("\n")
+        except FileNotFoundError:
+            printed = []
+        last = next((line for line in reversed(printed) if line.strip()), "nothing")
+        return f"{self.paths.log} ends with: {last}"
 
     def _live_worker(self, index: int) -> Stamp | None:
         stamp = self.paths.stamp(self.paths.owner(index) or "nobody")

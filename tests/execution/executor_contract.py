@@ -1,109 +1,32 @@
-"""What every executor promises, as a class of tests that each of them inherits; and the calls the tests make."""
+"""What every executor promises, as a class of tests that each of them inherits."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from execution_calls import (
+    PATIENCE_S,
+    OddError,
+    Unwritable,
+    change_the_process,
+    double,
+    fail,
+    fail_oddly,
+    fail_with_cause,
+    give_unwritable,
+    leave,
+    nap,
+    speak,
+    until,
+    wait_for,
+)
 
 from exca.errors import JobCancelled, JobFailed
 from exca.execution import Call, Executor, Job, as_completed, job_from_folder, wait_all
-
-PATIENCE_S = 30.0  # far more than any of this takes; a test that needs it has failed
-
-
-class OddError(ValueError):
-    """An error that pickle alone cannot load again: its constructor takes other arguments than `args`."""
-
-    def __init__(self, field: str, *, limit: int) -> None:
-        super().__init__(f"{field} is over {limit}")
-        self.limit = limit
-
-
-class Unwritable:
-    def __reduce__(self) -> str:
-        raise TypeError("this object stays at home")
-
-
-class Unreadable:
-    """Can be written, and cannot be read where it arrives."""
-
-    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
-        return refuse_to_load, ()
-
-
-def refuse_to_load() -> None:
-    raise ModuleNotFoundError("No module named 'only_at_home'", name="only_at_home")
-
-
-def double(x: int) -> int:
-    return 2 * x
-
-
-def fail(text: str) -> None:
-    raise KeyError(text)
-
-
-def fail_oddly() -> None:
-    raise OddError("lr", limit=3)
-
-
-def fail_with_cause() -> None:
-    try:
-        fail("the cause")
-    except KeyError as error:
-        raise RuntimeError("the effect") from error
-
-
-def leave() -> None:
-    sys.exit(3)
-
-
-def give_unwritable() -> Unwritable:
-    return Unwritable()
-
-
-def take(thing: object) -> object:
-    return thing
-
-
-def speak(word: str) -> None:
-    """Print in the four ways a program can."""
-    print(f"python {word}")
-    print(f"python error {word}", file=sys.stderr)
-    subprocess.run([sys.executable, "-c", f"print('child {word}')"], check=True)
-    os.write(1, f"raw {word}\n".encode())
-    ctypes.CDLL(None).puts(f"libc {word}".encode())
-
-
-def nap(seconds: float) -> float:
-    time.sleep(seconds)
-    return seconds
-
-
-def wait_for(path: str) -> str:
-    """Return once the file exists."""
-    until(Path(path).exists)
-    return path
-
-
-def mark_and_wait(mark: str, path: str) -> None:
-    Path(mark).write_text(str(os.getpid()))
-    wait_for(path)
-
-
-def until(ready: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
-    end = time.monotonic() + patience_s
-    while not ready():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.002)
 
 
 def results(jobs: Sequence[Job]) -> list[object]:
@@ -179,7 +102,7 @@ class ExecutorContract:
         jobs = executor.submit([Call(give_unwritable), Call(double, (1,))])
         assert wait_all(jobs, PATIENCE_S)
         if self.pickles:
-            with pytest.raises(JobFailed, match="could not be stored.*stays at home"):
+            with pytest.raises(JobFailed, match=r"could not be stored.*stays at home"):
                 jobs[0].result()
         else:
             assert isinstance(jobs[0].result(), Unwritable)
@@ -255,11 +178,3 @@ class ExecutorContract:
         here = os.getcwd()
         jobs = executor.submit([Call(change_the_process, (i,)) for i in range(6)])
         assert results(jobs) == [(here, None)] * 6
-
-
-def change_the_process(number: int) -> tuple[str, str | None]:
-    found = os.getcwd(), os.environ.get("EXCA_TEST_LEAK")
-    os.environ["EXCA_TEST_LEAK"] = str(number)
-    os.chdir("/")
-    threading.Thread(target=time.sleep, args=(0.01,)).start()
-    return found

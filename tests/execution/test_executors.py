@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from executor_contract import PATIENCE_S, ExecutorContract, double, fail, results
+from execution_calls import PATIENCE_S, double, fail
+from executor_contract import ExecutorContract, results
 
 from exca.execution import Call, Executor, Resources, make_executor
 

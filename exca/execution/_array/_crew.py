@@ -9,7 +9,7 @@ import sys
 import time
 from typing import NamedTuple
 
-__all__ = ["Crew", "Departure"]
+__all__ = ["Crew", "Departure", "oom_kills"]
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _LIBC = ctypes.CDLL(None)  # loaded here so that no worker has to
@@ -31,6 +31,16 @@ class Departure(NamedTuple):
             return f"killed by signal {number} ({signal.Signals(number).name})"
         except ValueError:  # a real-time signal
             return f"killed by signal {number}"
+
+
+def oom_kills(vmstat: str = "/proc/vmstat") -> int:
+    """How many processes the kernel has killed for want of memory since it started (``oom_kill`` of proc(5))."""
+    try:
+        with open(vmstat) as file:
+            lines = [line.split() for line in file]
+    except OSError:
+        return 0
+    return next((int(value) for name, value in lines if name == "oom_kill"), 0)
 
 
 class Crew:

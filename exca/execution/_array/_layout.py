@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from exca.liveness import Stamp
 
-__all__ = ["ArrayPaths", "JobPaths", "Queue", "Spec", "Verdict", "write_atomically"]
+__all__ = ["ArrayPaths", "JobPaths", "Queue", "Spec", "Verdict", "write_atomically", "write_file"]
 
 COMPLETED, RAISED, LOST, CANCELLED = "completed", "raised", "lost", "cancelled"
 _LONGEST_REASON = 1000  # characters; a symlink's text ends at 4095 bytes
@@ -86,6 +86,7 @@ class Spec(NamedTuple):
     template: str  # job folder relative to the array folder, with %j for the job id
     cwd: str
     sys_path: list[str]
+    environment: dict[str, str]  # variables of each call; %j stands for the job's id, %f for its folder
     durable: bool  # whether results must survive a power cut
 
     def job_id(self, index: int) -> str:
@@ -101,6 +102,7 @@ class Queue(NamedTuple):
     slot_names: list[str]
     slots_per_worker: int
     gpus: bool  # whether the slots are GPUs
+    share_after_s: float  # after this time a worker gives its slots to an array that has none
     tether: int | None  # file descriptor that closes when the owner ends; None: outlive the owner
     private: bool  # whether the folder goes when the owner does
 
@@ -223,15 +225,21 @@ def _read_verdict(path: str) -> Verdict | None:
     return None if text is None else Verdict.from_text(text)
 
 
+def write_file(path: str | Path, content: bytes, *, durable: bool = False) -> None:
+    """Write a file that others cannot write to, whatever the umask: it may be a pickle."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o664)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+        if durable:
+            file.flush()
+            os.fsync(descriptor)
+
+
 def write_atomically(path: Path, content: bytes, *, durable: bool) -> None:
     """Write a file so that a reader sees all of it or nothing."""
     temporary = f"{path}.{os.uname().nodename}-{os.getpid()}-{os.urandom(4).hex()}.tmp"
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
+        write_file(temporary, content, durable=durable)
         os.replace(temporary, path)
     except BaseException:
         if os.path.lexists(temporary):

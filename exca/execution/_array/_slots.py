@@ -43,7 +43,6 @@ class SlotPool:
         self._need = need
         self._held: list[Slot] = []  # gathered while waiting for the rest
         self._turn: int | None = None
-        os.makedirs(folder, mode=0o700, exist_ok=True)
 
     def acquire(self, *, starving: bool) -> list[Slot] | None:
         """Take the slots of one worker, or None if not enough are free now.
@@ -88,7 +87,11 @@ class SlotPool:
 
 
 def _lock(path: str) -> int | None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:  # the first one here, or the temporary directory was cleaned up
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

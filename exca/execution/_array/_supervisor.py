@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from exca.liveness import Stamp
 
-from ._crew import Crew, Departure
+from ._crew import Crew, Departure, oom_kills
 from ._layout import LOST, ArrayPaths, Queue, Spec, Verdict
 from ._slots import Slot, SlotPool
 from ._worker import WorkSite, drain, report_lost, update_state
@@ -26,7 +26,6 @@ __all__ = ["supervise"]
 _TICK_S = 0.2  # how late a request to cancel, a time limit or a free slot may be noticed
 _HEARTBEAT_S = 10.0
 _GRACE_S = 5.0  # between SIGTERM and SIGKILL, and for a worker to leave when nothing is left to do
-_SHARE_AFTER_S = 60.0  # a worker gives its slots to a starving array after the call it is in, but not before this
 _ON_LOST_S = 60  # time limit of one call of `on_lost`
 _BARREN = 3  # workers that end in a row without having taken a call: more of them would not help
 
@@ -81,6 +80,7 @@ class Supervisor:
         self._clear = False  # the calls that are running are to end too
         self._idle_since: float | None = None
         self._next_beat = 0.0
+        self._oom_kills = oom_kills()
         self._slots = SlotPool(queue.slots, queue.slot_names, queue.slots_per_worker) if queue.slots else None
         self._wake, self._wake_end = os.pipe()
         if queue.tether is not None:
@@ -134,7 +134,7 @@ class Supervisor:
             self._slots.release()
         if self.queue.gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(slot.name for slot in slots)
-        share_at = time.monotonic() + _SHARE_AFTER_S
+        share_at = time.monotonic() + self.queue.share_after_s
 
         def keep_going() -> bool:
             if os.getppid() != supervisor:
@@ -145,7 +145,7 @@ class Supervisor:
         return 0
 
     def _bury(self, departures: list[Departure]) -> None:
-        reasons = {departure.name: departure.reason for departure in departures}
+        reasons = {departure.name: self._explain(departure) for departure in departures}
         ended = {}
         for index, running in list(self._running.items()):
             if running.worker in reasons:
@@ -158,6 +158,12 @@ class Supervisor:
         if self._barren >= _BARREN:
             why = f"workers end before they take a call: {failures[-1].reason}; see {self.array.log}"
             self._stop = Verdict(LOST, why)
+
+    def _explain(self, departure: Departure) -> str:
+        if departure.exit_code == -signal.SIGKILL and oom_kills() > self._oom_kills:
+            self._oom_kills = oom_kills()
+            return f"{departure.reason}, probably out of memory: the kernel has just killed for memory on this machine"
+        return departure.reason
 
     def _see_idlers_off(self) -> None:
         """A worker may be kept from leaving by threads that a call has left behind."""

@@ -75,7 +75,6 @@ class WorkSite:
         self.array = array
         self.spec = spec
         self._ready = False
-        self._environ: dict[str, str] = {}
 
     def prepare(self) -> None:
         """Enter the submitter's directory and import path, and run the initializer.
@@ -87,25 +86,17 @@ class WorkSite:
         os.chdir(self.spec.cwd)  # before each call: the one before may have moved
         if self._ready:
             return
-        sys.path[:] = self.spec.sys_path
+        sys.path[:] = dict.fromkeys([*self.spec.sys_path, *sys.path])
         if self.array.setup.exists():
             pickle.loads(self.array.setup.read_bytes())()
         self._ready = True
 
     @contextmanager
     def environment(self, job_id: str, folder: str) -> Iterator[None]:
-        """The variables submitit's `JobEnvironment` reads; whatever the call changes in the environment is undone."""
+        """Set the variables of a call; whatever it changes in the environment is undone."""
         before = dict(os.environ)
-        os.environ.update(
-            SUBMITIT_EXECUTOR="local",
-            SUBMITIT_FOLDER=folder,
-            SUBMITIT_LOCAL_JOB_ID=job_id,
-            SUBMITIT_LOCAL_NTASKS="1",
-            SUBMITIT_LOCAL_JOB_NUM_NODES="1",
-            SUBMITIT_LOCAL_NODEID="0",
-            SUBMITIT_LOCAL_GLOBALID="0",
-            SUBMITIT_LOCAL_LOCALID="0",
-        )
+        for name, value in self.spec.environment.items():
+            os.environ[name] = value.replace("%j", job_id).replace("%f", folder)
         try:
             yield
         finally:

@@ -1,0 +1,175 @@
+"""The calls that the tests of this room make; light to import, as each worker does."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PATIENCE_S = 30.0  # far more than any of this takes; a test that needs it has failed
+
+
+class OddError(ValueError):
+    """An error that pickle alone cannot load again: its constructor takes other arguments than `args`."""
+
+    def __init__(self, field: str, *, limit: int) -> None:
+        super().__init__(f"{field} is over {limit}")
+        self.limit = limit
+
+
+class Unwritable:
+    def __reduce__(self) -> str:
+        raise TypeError("this object stays at home")
+
+
+class Unreadable:
+    """Can be written, and cannot be read where it arrives."""
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return refuse_to_load, ()
+
+
+def refuse_to_load() -> None:
+    raise ModuleNotFoundError("No module named 'only_at_home'", name="only_at_home")
+
+
+def double(x: int) -> int:
+    return 2 * x
+
+
+def fail(text: str) -> None:
+    raise KeyError(text)
+
+
+def fail_oddly() -> None:
+    raise OddError("lr", limit=3)
+
+
+def fail_with_cause() -> None:
+    try:
+        fail("the cause")
+    except KeyError as error:
+        raise RuntimeError("the effect") from error
+
+
+def leave() -> None:
+    sys.exit(3)
+
+
+def give_unwritable() -> Unwritable:
+    return Unwritable()
+
+
+def take(thing: object) -> object:
+    return thing
+
+
+def speak(word: str) -> None:
+    """Print in the four ways a program can."""
+    print(f"python {word}")
+    print(f"python error {word}", file=sys.stderr)
+    subprocess.run([sys.executable, "-c", f"print('child {word}')"], check=True)
+    os.write(1, f"raw {word}\n".encode())
+    ctypes.CDLL(None).puts(f"libc {word}".encode())
+
+
+def nap(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def wait_for(path: str) -> str:
+    """Return once the file exists."""
+    until(Path(path).exists)
+    return path
+
+
+def mark_and_wait(mark: str, path: str) -> None:
+    Path(mark).write_text(str(os.getpid()))
+    wait_for(path)
+
+
+def until(ready: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
+    end = time.monotonic() + patience_s
+    while not ready():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.002)
+
+
+def change_the_process(number: int) -> tuple[str, str | None]:
+    found = os.getcwd(), os.environ.get("EXCA_TEST_LEAK")
+    os.environ["EXCA_TEST_LEAK"] = str(number)
+    os.chdir("/")
+    threading.Thread(target=time.sleep, args=(0.01,)).start()
+    return found
+
+
+def kill_self(number: int) -> None:
+    print("last words", file=sys.stderr, flush=True)
+    os.kill(os.getpid(), number)
+
+
+def crash() -> None:
+    ctypes.string_at(0)
+
+
+def leave_without_goodbye(code: int) -> None:
+    os._exit(code)
+
+
+def note_loss(folder: str, reason: str, log: Path) -> None:
+    Path(folder, "lost").write_text(f"{reason} | {log.name}")
+
+
+def with_child(mark: str) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    Path(mark).write_text(str(child.pid))
+    time.sleep(60)
+
+
+def stay(mark: str, how: str) -> None:
+    """Run for ever: deaf to SIGTERM, or leaving through SystemExit."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if how == "deaf" else lambda *_: sys.exit("as asked"))
+    Path(mark).touch()
+    time.sleep(60)
+
+
+def leave_a_thread() -> None:
+    threading.Thread(target=time.sleep, args=(60,)).start()
+
+
+def environment() -> tuple[str, str, int, str]:
+    import submitit
+
+    env = submitit.JobEnvironment()
+    return env.cluster, env.job_id, env.num_tasks, str(env.paths.folder)
+
+
+def count_at_work(folder: str, wait_for_so_many: int = 0) -> int:
+    """Most calls at work in the meantime, this one included: each leaves a file while at work."""
+    mark = Path(folder, f"at-work-{os.getpid()}-{time.monotonic_ns()}")
+    mark.touch()
+
+    def count() -> int:
+        return sum(name.startswith("at-work") for name in os.listdir(folder))
+
+    until(lambda: count() >= wait_for_so_many)
+    most = 0
+    for _ in range(10):
+        most = max(most, count())
+        time.sleep(0.001)
+    if wait_for_so_many:
+        time.sleep(0.2)  # the others must see it
+    mark.unlink()
+    return most
+
+
+def gpus_while_at_work(folder: str, wait_for_so_many: int) -> str:
+    count_at_work(folder, wait_for_so_many)
+    return os.environ["CUDA_VISIBLE_DEVICES"]

@@ -1,0 +1,131 @@
+"""Jobs whose supervisor is somewhere, or nowhere: what a reader may conclude."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pickle
+import time
+from pathlib import Path
+
+import pytest
+from execution_calls import double
+
+from exca.errors import JobFailed, UntrustedResult
+from exca.execution import Call, Job, JobPaths, job_from_folder
+from exca.execution._array._layout import ArrayPaths, Spec, Verdict
+from exca.execution._queued import QueuedJob
+from exca.execution._tracking import TrackedArray
+from exca.liveness import Stamp
+
+HERE = Stamp.current()
+
+
+def array(tmp_path: Path, *, supervisor: Stamp | None, worker: Stamp | None = None) -> tuple[ArrayPaths, Job]:
+    """An array of one call as its processes would leave it."""
+    paths = ArrayPaths(tmp_path / "array")
+    paths.create()
+    spec = Spec("array", 1, "../%j", str(tmp_path), [], {}, False)
+    paths.write_spec(spec, None)
+    job = paths.job(spec, 0)
+    job.folder.mkdir()
+    job.ticket.symlink_to("../array/tickets/0")
+    job.call.write_bytes(pickle.dumps({"name": b"call", "call": pickle.dumps((double, (1,)))}))
+    paths.heartbeat.touch()
+    if supervisor:
+        paths.sign(supervisor)
+    if worker:
+        paths.sign(worker, "worker")
+        assert paths.take(0, "worker")
+    return paths, QueuedJob(TrackedArray(paths, spec), 0)
+
+
+def test_a_live_supervisor_is_trusted(tmp_path: Path) -> None:
+    gone = dataclasses.replace(HERE, start=HERE.start + 1)
+    assert array(tmp_path, supervisor=HERE, worker=gone)[1].status() == "running"
+
+
+def test_a_pid_that_was_given_to_another_process_is_a_dead_supervisor(tmp_path: Path) -> None:
+    _, job = array(tmp_path, supervisor=dataclasses.replace(HERE, start=HERE.start + 1))
+    with pytest.raises(JobFailed, match="queue died before the call was started"):
+        job.result()
+    assert job_from_folder(tmp_path / "array_0").status() == "failed"
+
+
+def test_incident_22_a_restarted_container_or_machine_is_a_dead_supervisor(tmp_path: Path) -> None:
+    _, namespace = HERE.boot.split("/")
+    _, job = array(tmp_path, supervisor=dataclasses.replace(HERE, boot=f"an-earlier-boot/{namespace}"))
+    assert job.status() == "failed"
+
+
+@pytest.mark.parametrize(("age_s", "status"), [(5, "pending"), (3600, "failed")])
+def test_a_supervisor_of_another_machine_lives_as_long_as_its_heart_beats(
+    tmp_path: Path, age_s: float, status: str
+) -> None:
+    elsewhere = dataclasses.replace(HERE, host="another-node", boot="another-boot/pid:[1]")
+    paths, job = array(tmp_path, supervisor=elsewhere)
+    os.utime(paths.heartbeat, (time.time() - age_s, time.time() - age_s))
+    assert job.status() == status
+
+
+@pytest.mark.parametrize(("age_s", "status"), [(1, "pending"), (3600, "failed")])
+def test_an_array_whose_submitter_was_killed_before_it_started_a_supervisor(
+    tmp_path: Path, age_s: float, status: str
+) -> None:
+    paths, job = array(tmp_path, supervisor=None)
+    os.utime(paths.spec, (time.time() - age_s, time.time() - age_s))
+    assert job.status() == status
+
+
+def test_the_first_verdict_stands(tmp_path: Path) -> None:
+    paths, job = array(tmp_path, supervisor=HERE, worker=HERE)
+    assert paths.end(0, Verdict("lost", "first\nof two"))
+    assert not paths.end(0, Verdict("completed"))
+    with pytest.raises(JobFailed, match="first of two"):
+        job.result()
+
+
+def test_a_verdict_of_any_length_can_be_written(tmp_path: Path) -> None:
+    paths, job = array(tmp_path, supervisor=HERE, worker=HERE)
+    assert paths.end(0, Verdict("lost", "é\0" * 5000))
+    assert job.status() == "failed"
+
+
+def test_incident_8_a_result_that_is_damaged(tmp_path: Path) -> None:
+    for number, kind in enumerate(("completed", "raised ValueError: too much")):
+        (tmp_path / str(number)).mkdir()
+        paths, job = array(tmp_path / str(number), supervisor=HERE, worker=HERE)
+        assert paths.end(0, Verdict.from_text(kind))
+        assert job.paths is not None
+        job.paths.result.write_bytes(pickle.dumps("whole")[:-3])
+        with pytest.raises(JobFailed, match="cannot be loaded here" if number == 0 else "ValueError: too much"):
+            job.result()
+
+
+def test_a_result_that_anybody_could_have_written(tmp_path: Path) -> None:
+    paths, job = array(tmp_path, supervisor=HERE, worker=HERE)
+    assert paths.end(0, Verdict("completed"))
+    assert job.paths is not None
+    job.paths.result.write_bytes(pickle.dumps("trap"))
+    job.paths.result.chmod(0o666)
+    with pytest.raises(UntrustedResult, match="chmod o-w"):
+        job.result()
+    job.paths.result.chmod(0o664)
+    assert job.result() == "trap"
+
+
+def test_a_job_survives_pickling(tmp_path: Path) -> None:
+    paths, job = array(tmp_path, supervisor=HERE, worker=HERE)
+    assert paths.end(0, Verdict("raised ", "x"))
+    again = pickle.loads(pickle.dumps(job))
+    assert (again.job_id, again.paths, again.status()) == (job.job_id, job.paths, "failed")
+
+
+def test_paths_compare_and_print() -> None:
+    assert JobPaths("/a") == JobPaths(Path("/a"))
+    assert len({JobPaths("/a"), JobPaths("/a"), JobPaths("/b")}) == 2
+    assert repr(JobPaths("/a")) == "JobPaths('/a')"
+
+
+def test_a_call_runs() -> None:
+    assert Call(double, (4,)).run() == 8
