@@ -141,6 +141,8 @@ def _pieces(code: types.CodeType) -> Iterator[bytes]:
     for constant in code.co_consts[_has_docstring(code) :]:
         if isinstance(constant, types.CodeType):
             yield from _pieces(constant)
+        elif constant is None:
+            continue  # stands where a docstring would; where it is used, the instructions say so
         elif isinstance(constant, frozenset):  # its order changes from process to process
             yield repr(sorted(map(repr, constant))).encode()
         else:

@@ -159,11 +159,18 @@ def declare(infra: BaseInfra, owner: type[BaseModel], field: str) -> None:
     if "__exca_guard__" not in vars(owner):
         owner.__exca_guard__ = True  # type: ignore[attr-defined]
         owner.__setattr__ = _guard(owner.__setattr__)  # type: ignore[method-assign, assignment]
-    if field.startswith("_"):
-        setattr(owner, field, _InfraAccess(field))
-    else:
-        setattr(owner, f"_exca_seed_{field}", model_validator(mode="after")(functools.partialmethod(_prepare, field)))
-        _DECLARED.append((owner, field))
+
+    def prepare(self: BaseModel) -> BaseModel:
+        """After validation: the class's infra lends the fields that the instance's infra does not set."""
+        install_declared()
+        infra = self.__dict__.get(field)
+        if infra is not None:
+            seed(infra, _default(type(self), field))
+        method_of(type(self), field)  # decorates an override before its first call
+        return self
+
+    setattr(owner, f"_exca_prepare_{field.strip('_')}", model_validator(mode="after")(prepare))
+    _DECLARED.append((owner, field))
 
 
 _DECLARED: list[tuple[type[BaseModel], str]] = []
@@ -172,8 +179,9 @@ _DECLARED: list[tuple[type[BaseModel], str]] = []
 def install_declared() -> None:
     """Give classes whose fields pydantic has collected the access that binds.
 
-    Pydantic removes a field's default from the class right after ``__set_name__``, and asks for the schema of the
-    infra right after that: this is called then.
+    Pydantic takes a field's default from the class right after ``__set_name__``, and asks for the schema of the infra
+    right after that: this is called then. A private attribute has no schema: for it, before the first instance is
+    handed out.
     """
     while _DECLARED:
         owner, field = _DECLARED.pop()
@@ -199,16 +207,6 @@ class _InfraAccess:
 
     def __set__(self, config: BaseModel, value: Any) -> None:
         _write(config, self.field, value)
-
-
-def _prepare(self: BaseModel, field: str) -> BaseModel:
-    """After validation: the class's infra lends the fields that the instance's infra does not set."""
-    cls = type(self)
-    infra = self.__dict__.get(field)
-    if infra is not None:
-        seed(infra, _default(cls, field))
-    method_of(cls, field)  # decorates an override before its first call
-    return self
 
 
 def seed(infra: BaseInfra, default: BaseInfra | None) -> None:

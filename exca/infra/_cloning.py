@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -50,9 +50,8 @@ def _updated(current: Any, update: Any) -> Any:
 def _other_member(current: BaseModel, update: Mapping[str, Any]) -> bool:
     """Whether the update chooses another member of a discriminated union: the old member's fields then mean nothing."""
     for name, field in type(current).model_fields.items():
-        literals = getattr(field.annotation, "__args__", ())
-        if name in update and literals and update[name] not in literals:
-            return True
+        if name in update and get_origin(field.annotation) is Literal:
+            return update[name] not in get_args(field.annotation)
     return False
 
 

@@ -90,7 +90,7 @@ class TaskInfra(BaseInfra):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler) -> CoreSchema:
         install_declared()
-        return super().__get_pydantic_core_schema__(source, handler)
+        return handler(source)
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -126,7 +126,7 @@ class TaskInfra(BaseInfra):
         """
         task = self.bound_task()
         excluded = task.excluded if uid else ()
-        return ConfDict.verbatim(export(task.config, uid=uid, exclude_defaults=exclude_defaults, exclude=excluded))
+        return ConfDict.from_model(task.config, uid=uid, exclude_defaults=exclude_defaults, exclude=excluded)
 
     def uid(self) -> str:
         """Name of the computation, ``module.Class.method,version/readable-hash``; the config is sealed from now on."""

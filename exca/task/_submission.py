@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["submit_all", "submit_calls"]
 
+_IN_PROCESS = frozenset({None, "debug", "threadpool"})
+
 
 def submit_all(tasks: Sequence[Task], max_workers: int | None = None) -> list[TaskJob]:
     """Submit what the mode and status of each task ask for, one array for each set of resources.
@@ -68,7 +70,7 @@ def _submit_array(executor: execution.Executor, members: Sequence[tuple[Task, bo
     """Claim, submit, note: whoever sees a claim or a note knows that the computation is on its way."""
     with contextlib.ExitStack() as claims:
         mine = [(task, replace) for task, replace in members if _claim_for_submission(task, claims, replace)]
-        handles = executor.submit([_call_of(task, replace, executor) for task, replace in mine])
+        handles = executor.submit([_call_of(task, replace) for task, replace in mine])
         for (task, replace), handle in zip(mine, handles, strict=True):
             task._job = TaskJob(task, handle)
             task._replacing = handle if replace else None
@@ -78,7 +80,7 @@ def _submit_array(executor: execution.Executor, members: Sequence[tuple[Task, bo
 def _claim_for_submission(task: Task, claims: contextlib.ExitStack, replace: bool) -> bool:
     """Whether this process is the one to submit; False if another is at it, which is then waited for as usual."""
     entry = task.entry
-    if entry is None or task.settings.resources().cluster in execution.IN_PROCESS:
+    if entry is None or task.settings.resources().cluster in _IN_PROCESS:
         return True
     task._prepare(entry, replace=replace)
     claim = entry.claim()
@@ -88,9 +90,10 @@ def _claim_for_submission(task: Task, claims: contextlib.ExitStack, replace: boo
     return True
 
 
-def _call_of(task: Task, replace: bool, executor: execution.Executor) -> execution.Call:
-    name = task.settings.resources().job_name or f"{task.method.owner.__name__}.{task.method.name}"
-    if executor.in_process:
+def _call_of(task: Task, replace: bool) -> execution.Call:
+    resources = task.settings.resources()
+    name = resources.job_name or f"{task.method.owner.__name__}.{task.method.name}"
+    if resources.cluster in _IN_PROCESS:
         return execution.Call(_run_here, (task, replace), name=name)
     arguments = (task.config, task.method.field, task.uid, replace)
     on_lost = None

@@ -101,7 +101,8 @@ class Task:
     @functools.cached_property
     def excluded(self) -> tuple[str, ...]:
         """Fields that do not enter the uid."""
-        return (self.method.field, *self._exclude())
+        field = self.method.field
+        return (*(() if field.startswith("_") else (field,)), *self._exclude())
 
     def _check_unchanged(self, known: Identity) -> None:
         if identify(self.config, exclude=self.excluded).digest != known.digest:
@@ -144,6 +145,8 @@ class Task:
         return value
 
     def _result_in(self, entry: Entry) -> Any:
+        if self.uid in _running_here():  # it would wait for itself
+            raise RecursionError(f"{self.method.owner.__qualname__}.{self.method.name} asks for its own result")
         while True:
             status, outcome = self._look(entry)
             action = decide(self.mode, status)
@@ -274,15 +277,12 @@ class Task:
             error.add_note(f"this failure is stored in {entry.path}; recompute with mode='retry'")
 
     def _call(self) -> Any:
-        key = (id(self.config), self.method.name)
-        running: set[tuple[int, str]] = _RUNNING.__dict__.setdefault("keys", set())
-        if key in running:
-            raise RecursionError(f"{self.method.owner.__qualname__}.{self.method.name} asks for its own result")
-        running.add(key)
+        running = _running_here()
+        running.add(self.uid)
         try:
             return self.function(self.config)
         finally:
-            running.discard(key)
+            running.discard(self.uid)
 
     def _facts(self) -> dict[str, Any]:
         identity = self.identity
@@ -453,3 +453,9 @@ class _Outdated(Exception):
 
 _WARNED: set[tuple[str, str]] = set()
 _RUNNING = threading.local()
+
+
+def _running_here() -> set[str]:
+    """Uids that this thread is computing."""
+    found: set[str] = _RUNNING.__dict__.setdefault("uids", set())
+    return found
