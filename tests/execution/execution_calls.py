@@ -173,3 +173,30 @@ def count_at_work(folder: str, wait_for_so_many: int = 0) -> int:
 def gpus_while_at_work(folder: str, wait_for_so_many: int) -> str:
     count_at_work(folder, wait_for_so_many)
     return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def submit_from_a_worker(folder: str) -> list[object]:
+    """A job may submit jobs."""
+    from exca.execution import Call, Resources, make_executor
+
+    jobs = make_executor(Resources(cluster="local", max_workers=1), f"{folder}/inner/%j").submit(
+        [Call(double, (i,)) for i in (1, 2)]
+    )
+    return [job.result() for job in jobs]
+
+
+def double_in_processes(method: str) -> list[int]:
+    """What a data loader does."""
+    import multiprocessing
+
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        return pool.map(double, [1, 2])
+
+
+def loaded_modules() -> list[str]:
+    return sorted(sys.modules)
+
+
+def fork_and_return() -> int:
+    """The child comes back from the call too."""
+    return os.fork()

@@ -18,16 +18,20 @@ from execution_calls import (
     count_at_work,
     crash,
     double,
+    double_in_processes,
     environment,
     fail,
+    fork_and_return,
     gpus_while_at_work,
     kill_self,
     leave_a_thread,
     leave_without_goodbye,
+    loaded_modules,
     mark_and_wait,
     nap,
     note_loss,
     stay,
+    submit_from_a_worker,
     take,
     until,
     wait_for,
@@ -422,3 +426,42 @@ def test_workdir_is_where_jobs_run_and_import(tmp_path: Path) -> None:
     assert results(local(tmp_path, workdir=str(workdir)).submit([Call(look)])) == [
         (str(workdir), str(workdir / "only_in_workdir.py"))
     ]
+
+
+# What a call may do
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_call_may_use_multiprocessing(tmp_path: Path, method: str) -> None:
+    assert results(local(tmp_path).submit([Call(double_in_processes, (method,))])) == [[2, 4]]
+
+
+def test_a_call_may_submit_calls(tmp_path: Path) -> None:
+    assert results(local(tmp_path).submit([Call(submit_from_a_worker, (str(tmp_path),))])) == [[2, 4]]
+
+
+def test_a_call_that_forks_gives_one_value(tmp_path: Path) -> None:
+    jobs = local(tmp_path, max_workers=1).submit([Call(fork_and_return), Call(double, (2,))])
+    [pid, value] = results(jobs)
+    assert isinstance(pid, int)
+    assert pid > 0
+    assert value == 4
+
+
+def test_workers_start_light(tmp_path: Path) -> None:
+    """The supervisor brings nothing into the workers that the calls did not ask for."""
+    [modules] = results(local(tmp_path).submit([Call(loaded_modules)]))
+    assert isinstance(modules, list)
+    heavy = {"exca", "exca.execution", "pydantic", "numpy", "submitit", "cloudpickle", "multiprocessing"}
+    assert heavy.isdisjoint(modules)
+
+
+def test_the_supervisor_is_small(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    [job] = local(tmp_path).submit([Call(wait_for, (str(gate),))])
+    until(lambda: job.status() == "running")
+    status = Path(f"/proc/{supervisor_of(job)}/status").read_text()
+    resident_kb = int(status.split("VmRSS:")[1].split()[0])
+    gate.touch()
+    assert resident_kb < 25_000
+    assert job.wait(PATIENCE_S)

@@ -74,6 +74,7 @@ class WorkSite:
     def __init__(self, array: ArrayPaths, spec: Spec) -> None:
         self.array = array
         self.spec = spec
+        self.process = os.getpid()
         self._ready = False
 
     def prepare(self) -> None:
@@ -108,13 +109,11 @@ class WorkSite:
 def run_call(site: WorkSite, index: int, worker: str) -> Verdict:
     """Run one call that was taken: its output, its state, its result, its verdict."""
     array, spec = site.array, site.spec
-    paths, job_id, process = array.job(spec, index), spec.job_id(index), os.getpid()
-    started = {"host": os.uname().nodename, "pid": process, "worker": worker, "started": time.time()}
+    paths, job_id = array.job(spec, index), spec.job_id(index)
+    started = {"host": os.uname().nodename, "pid": site.process, "worker": worker, "started": time.time()}
     update_state(paths, job_id=job_id, status="running", **started)
     with captured(paths.stdout, paths.stderr), site.environment(job_id, str(paths.folder)):
         verdict = _attempt(site, index, paths)
-        if os.getpid() != process:
-            os._exit(1)  # the call forked, and the child came back here: the call is the parent's
     update_state(paths, status=verdict.kind, reason=verdict.reason, ended=time.time())
     array.end(index, verdict)
     return verdict
@@ -132,10 +131,12 @@ def _attempt(site: WorkSite, index: int, paths: JobPaths) -> Verdict:
     try:
         value = function(*args)
     except BaseException as error:  # SystemExit too: a job that wants to leave has failed, its siblings have not
+        _leave_if_forked(site.process, 1)
         verdict = _account(paths, error, durable=durable)
         if isinstance(error, Exception):
             return verdict
         return site.array.sentence_of(index) or verdict  # SIGTERM came through as a SystemExit
+    _leave_if_forked(site.process, 0)
     try:
         write_atomically(paths.result, dump(value), durable=durable)
     except Exception as error:
@@ -144,6 +145,14 @@ def _attempt(site: WorkSite, index: int, paths: JobPaths) -> Verdict:
         print(reason, file=sys.stderr)
         return Verdict(LOST, reason)
     return Verdict(COMPLETED)
+
+
+def _leave_if_forked(process: int, exit_code: int) -> None:
+    """A call that forks comes back twice; it is the parent's."""
+    if os.getpid() != process:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)
 
 
 def _account(paths: JobPaths, error: BaseException, *, durable: bool) -> Verdict:
