@@ -3,7 +3,10 @@
 from exca.hydra._bound import Bound
 from exca.hydra._compose import compose
 from exca.hydra._composer import Composer
+from exca.hydra._launch import launch_points
+from exca.hydra._launch_sweep import SweepFailed, sweep_to_the_end
 from exca.hydra._main import main
+from exca.hydra._overrides import to_config, to_overrides
 from exca.hydra._problems import Problem
 from exca.hydra._register import register
 from exca.hydra._validation import to_model, validate_points
@@ -13,10 +16,15 @@ __all__ = [
     "Bound",
     "Composer",
     "Problem",
+    "SweepFailed",
     "VolatileValueWarning",
     "compose",
+    "launch_points",
     "main",
     "register",
+    "sweep_to_the_end",
+    "to_config",
     "to_model",
+    "to_overrides",
     "validate_points",
 ]

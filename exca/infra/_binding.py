@@ -19,7 +19,7 @@ from exca.errors import ConfigSealed, InvalidInfra
 from exca.infra._fields import BaseInfra
 from exca.task import MISSING, Method, Task
 
-__all__ = ["Applied", "ExcludeRule", "bound_infra", "declare", "install_declared", "task_of", "wrap"]
+__all__ = ["Applied", "ExcludeRule", "bound_infra", "computations", "declare", "install_declared", "task_of", "wrap"]
 
 ExcludeRule = str | Collection[str] | Callable[[Any], Collection[str]]
 
@@ -128,6 +128,17 @@ def method_of(cls: type[BaseModel], field: str) -> Method | None:
     if field not in known:
         known[field] = _find_method(cls, field)
     return known[field]
+
+
+def computations(cls: type[BaseModel]) -> dict[str, str]:
+    """The computations of a class: method name to the name of its infra field."""
+    found = {}
+    for base in cls.__mro__:
+        for name, value in vars(base).items():
+            applied = getattr(value, "__exca_applied__", None)
+            if applied is not None:
+                found.setdefault(name, applied.field)
+    return found
 
 
 def _find_method(cls: type[BaseModel], field: str) -> Method | None:

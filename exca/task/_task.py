@@ -364,12 +364,8 @@ class Task:
         """The job that was submitted for this uid, by this or another process, if its folder is still there."""
         if self._job is not None and self._job.handle is not None:
             return self._job.handle
-        note = read_note(entry)
-        folder = note.get("job_folder")
-        if folder is None or entry.path is None:
-            return None
-        path = (entry.path / folder).resolve()
-        return execution.job_from_folder(path) if path.exists() else None
+        path = self.log_folder()
+        return execution.job_from_folder(path) if path is not None and path.exists() else None
 
     def _wait(self, entry: Entry) -> None:
         """Return when the running computation has ended, whoever runs it."""
@@ -432,6 +428,21 @@ class Task:
         self._acted = False
         if self.entry is not None:
             self.entry.delete()
+
+    def mark_acted(self) -> None:
+        """What ``force`` or ``retry`` ask for has been done, by this or an equal config: go on as ``cached``."""
+        self._acted = True
+
+    def note(self) -> dict[str, Any]:
+        """``job.json``: times, host, versions; empty if there is none."""
+        return {} if self.entry is None else read_note(self.entry)
+
+    def log_folder(self) -> Path | None:
+        """Folder of the log files of this computation's job; None if it ran in its caller's process."""
+        folder = self.note().get("job_folder")
+        if folder is None or self.entry is None or self.entry.path is None:
+            return None
+        return (self.entry.path / folder).resolve()
 
     def planned(self) -> Action:
         """What `submit_all` would do for this computation now."""

@@ -1,0 +1,292 @@
+"""The points of a sweep of a bound app: all validated first, finished ones skipped, the rest submitted together."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, run_job, setup_globals
+from hydra.types import HydraContext
+from omegaconf import DictConfig, open_dict
+from pydantic import BaseModel
+
+from exca.errors import InvalidInfra
+from exca.infra import TaskInfra, computations, task_of
+from exca.policy import Action
+from exca.task import Task, submit_all
+
+from ._bound import Bound
+from ._launch_progress import follow, progress_display
+from ._launch_results import Row, print_table, write_csv
+from ._problems import InvalidComposition, Problem, raise_problems
+from ._validation import validate_points
+
+__all__ = ["launch_points"]
+
+_LOG = logging.getLogger(__name__)
+_READY = (Action.LOAD, Action.RAISE)
+_HERE = (None, "debug")
+
+
+class Launcher(Protocol):
+    """What is used of the plugin's launcher."""
+
+    hydra_context: HydraContext
+    task_function: Callable[[Any], Any]
+    config: DictConfig
+    folder: str
+    progress: bool
+    fields: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Point:
+    """One combination of overrides, and what it composed to."""
+
+    number: int
+    overrides: Sequence[str]
+    config: DictConfig
+    model: BaseModel
+    task: Task | None = None
+    source: str = "computed"
+    result: JobReturn = field(default_factory=JobReturn)
+
+
+def launch_points(launcher: Launcher, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
+    """Compute the points of a sweep through the cache and run the task function on each, in order.
+
+    Parameters
+    ----------
+    launcher: the plugin, after its ``setup``.
+    job_overrides: the overrides of each point.
+    first: number of the first point.
+
+    Returns
+    -------
+    list of JobReturn: one for each point, in order. A point that failed carries its exception; its siblings their
+        values.
+
+    Raises
+    ------
+    InvalidConfig
+        if any point does not validate; nothing was submitted then.
+    """
+    setup_globals()
+    bound: Bound | None = getattr(launcher.task_function, "__exca_bound__", None)
+    if bound is None:
+        raise InvalidInfra(
+            "hydra/launcher=exca needs an app made with @exca.hydra.main(Model, ...); for a plain @hydra.main app "
+            "choose hydra/launcher=basic"
+        )
+    logs = launcher.config.hydra
+    configure_log(logs.hydra_logging, logs.verbose)
+    points = _composed(launcher, bound, job_overrides, first)
+    _attach_tasks(launcher, bound, points)
+    _compute(points, launcher.progress)
+    for point in points:
+        _run(launcher, bound, point)
+    configure_log(logs.hydra_logging, logs.verbose)
+    _report(launcher, points)
+    return [point.result for point in points]
+
+
+def _composed(launcher: Launcher, bound: Bound, job_overrides: Sequence[Sequence[str]], first: int) -> list[Point]:
+    """Compose and validate everything before anything is done.
+
+    Raises
+    ------
+    InvalidConfig
+        listing every problem of every point.
+    """
+    configs: dict[int, DictConfig] = {}
+    problems: list[Problem] = []
+    shown = [filter_overrides(overrides) for overrides in job_overrides]
+    for offset, overrides in enumerate(job_overrides):
+        try:
+            config = launcher.hydra_context.config_loader.load_sweep_config(launcher.config, list(overrides))
+        except InvalidComposition as error:
+            problems += [problem.at(first + offset, shown[offset]) for problem in error.problems]
+            continue
+        with open_dict(config):
+            config.hydra.job.id = str(first + offset)
+            config.hydra.job.num = first + offset
+        configs[offset] = config
+    models: list[BaseModel] = []
+    try:
+        models = validate_points(list(configs.values()), bound.model, [shown[offset] for offset in configs])
+    except InvalidComposition as error:
+        offsets = list(configs)
+        for problem in error.problems:
+            offset = offsets[problem.point or 0]
+            problems.append(problem.at(first + offset, shown[offset]))
+    problems.sort(key=lambda problem: problem.point or 0)
+    raise_problems(bound.model.__name__, problems, points=len(job_overrides))
+    return [
+        Point(first + offset, job_overrides[offset], config, model)
+        for (offset, config), model in zip(configs.items(), models, strict=True)
+    ]
+
+
+def _attach_tasks(launcher: Launcher, bound: Bound, points: Sequence[Point]) -> None:
+    name = _computation_field(bound)
+    if name is None:
+        _LOG.warning("%s has no TaskInfra: its points run here, one after the other, uncached", bound.model.__name__)
+        return
+    first: dict[str, Task] = {}
+    for point in points:
+        _adapt_infra(launcher, getattr(point.model, name))
+        task = task_of(point.model, name)
+        known = first.setdefault(task.uid, task)
+        if known is not task:
+            point.source = "shared"  # two points of one uid are one computation
+        point.task = known
+
+
+def _computation_field(bound: Bound) -> str | None:
+    """The infra field of the computation that the sweep is about."""
+    found = computations(bound.model)
+    if bound.method is not None:
+        if bound.method not in found:
+            known = ", ".join(found) or "none"
+            raise InvalidInfra(
+                f"method={bound.method!r}: {bound.model.__name__} has no such computation (has: {known})"
+            )
+        return found[bound.method]
+    if len(found) > 1:
+        raise InvalidInfra(
+            f"{bound.model.__name__} has several computations ({', '.join(found)}): say which one the sweep is about, "
+            "@exca.hydra.main(..., method='<name>')"
+        )
+    return next(iter(found.values()), None)
+
+
+def _adapt_infra(launcher: Launcher, infra: TaskInfra) -> None:
+    """The launcher's own fields win; and a sweep always has a folder."""
+    for name, value in launcher.fields.items():
+        setattr(infra, name, value)
+    folder = Path(launcher.folder) if infra.folder is None else infra.folder
+    start = Path(launcher.config.hydra.runtime.cwd)
+    if infra.folder is None or not folder.is_absolute():
+        infra.folder = start / folder.expanduser()  # fixed now, since hydra.job.chdir may move the points
+
+
+def _compute(points: Sequence[Point], progress: bool) -> None:
+    """Submit what is missing, and return when everything has ended."""
+    own = [point for point in points if point.task is not None and point.source == "computed"]
+    todo: list[Task] = []
+    for point in own:
+        assert point.task is not None
+        action = point.task.planned()
+        if action in _READY:
+            point.source = "cached"
+        else:
+            point.source = "shared" if action is Action.WAIT else "computed"
+            todo.append(point.task)
+    cached = len(own) - len(todo)
+    if own:
+        _LOG.info("%d points: %d cached, %d to compute", len(points), cached, len(todo))
+    with progress_display(len(own), cached, wanted=progress) as display:
+        away = [task for task in todo if task.settings.resources().cluster not in _HERE]
+        jobs = submit_all(away)
+        done = failed = 0
+        for task in (task for task in todo if task.settings.resources().cluster in _HERE):
+            display.show(running=1, done=done, failed=failed)
+            bad = submit_all([task])[0].status() == "failed"
+            failed, done = failed + bad, done + (not bad)
+        try:
+            follow(jobs, display, done=done, failed=failed)
+        except KeyboardInterrupt:
+            left = sum(not job.done() for job in jobs)
+            _LOG.warning("%d points are still queued or running and go on; the same command finds them again", left)
+            raise
+
+
+def _run(launcher: Launcher, bound: Bound, point: Point) -> None:
+    """The task function on one point, in its own output folder, its computation served from the cache."""
+    task_function = functools.partial(_call, bound, point.model)
+    functools.update_wrapper(task_function, bound.function)
+    if point.task is not None:  # what force or retry asked for has been done, also for a point that equals another
+        task_of(point.model, point.task.method.field).mark_acted()
+    point.result = run_job(
+        hydra_context=launcher.hydra_context,
+        task_function=task_function,
+        config=point.config,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )
+    if point.result.status is JobStatus.FAILED:
+        _log_failure(point.result._return_value)
+
+
+def _call(bound: Bound, model: BaseModel, _: DictConfig) -> Any:
+    return bound.function(model)
+
+
+def _log_failure(error: BaseException) -> None:
+    """The traceback belongs to the point's own log file; on the screen it would drown the table."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            record = _LOG.makeRecord(
+                _LOG.name,
+                logging.ERROR,
+                __file__,
+                0,
+                "the point failed",
+                (),
+                (type(error), error, error.__traceback__),
+            )
+            handler.handle(record)
+            handler.flush()
+
+
+def _report(launcher: Launcher, points: Sequence[Point]) -> None:
+    rows = [_row(point) for point in points]
+    path = Path(launcher.config.hydra.sweep.dir) / "results.csv"
+    write_csv(path, rows, append=bool(points) and points[0].number > 0)
+    print_table(rows, path)
+    for point, row in zip(points, rows, strict=True):
+        if row.status == "failed":
+            _LOG.error("point #%d failed: %s; %s", point.number, _first_line(row.value), _where(point, row))
+
+
+def _row(point: Point) -> Row:
+    result = point.result
+    keys = {}
+    for override in filter_overrides(point.overrides):
+        key, _, value = override.partition("=")
+        keys[key.lstrip("+~")] = value
+    note = {} if point.task is None else point.task.note()
+    return Row(
+        number=point.number,
+        overrides=keys,
+        value=result._return_value,
+        status="completed" if result.status is JobStatus.COMPLETED else "failed",
+        source=point.source,
+        duration_s=note.get("duration_s"),
+        uid="" if point.task is None else point.task.uid,
+        log=str(result.hydra_cfg.hydra.runtime.output_dir) if result.hydra_cfg is not None else "",
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _where(point: Point, row: Row) -> str:
+    text = f"traceback in {_log_file(row.log)}"
+    job = None if point.task is None else point.task.log_folder()
+    return text if job is None else f"{text}, output in {job}"
+
+
+def _log_file(folder: str) -> str:
+    with suppress(OSError):
+        for name in sorted(os.listdir(folder)):
+            if name.endswith(".log"):
+                return os.path.join(folder, name)
+    return folder

@@ -1,0 +1,79 @@
+"""``hydra/launcher=exca``: finished points are skipped, missing ones go out as one array.
+
+Hydra imports this module whenever it scans for plugins, in every Hydra app: it only imports what Hydra has loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+# The execution fields of an infra, by name; null leaves a point's own infra as it is.
+EXECUTION_FIELDS = (
+    "cluster",
+    "max_workers",
+    "logs",
+    "workdir",
+    "job_name",
+    "timeout_min",
+    "nodes",
+    "tasks_per_node",
+    "cpus_per_task",
+    "gpus_per_node",
+    "mem_gb",
+    "slurm_constraint",
+    "slurm_partition",
+    "slurm_account",
+    "slurm_qos",
+    "slurm_use_srun",
+    "slurm_setup",
+    "slurm_additional_parameters",
+    "conda_env",
+)
+
+
+class ExcaLauncher(Launcher):
+    """Launches the points of a sweep through the uid cache.
+
+    Parameters
+    ----------
+    folder: cache of points whose infra names none; relative to where the app was started.
+    progress: whether to show progress on the terminal.
+    **fields: execution fields of the infra; those that are not None win over a point's own.
+    """
+
+    def __init__(self, folder: str = ".exca", progress: bool = True, **fields: Any) -> None:
+        self.folder = folder
+        self.progress = progress
+        self.fields = {name: value for name, value in fields.items() if value is not None}
+        self.failed = 0  # points of this sweep that failed so far
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        # docstring inherited
+        self.hydra_context = hydra_context
+        self.task_function = task_function
+        self.config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        # docstring inherited
+        from exca.hydra import launch_points
+
+        results = launch_points(self, job_overrides, initial_job_idx)
+        self.failed += sum(result.status is JobStatus.FAILED for result in results)
+        return results
+
+
+def _node(cluster: str | None) -> dict[str, Any]:
+    target = f"{ExcaLauncher.__module__}.{ExcaLauncher.__qualname__}"
+    fields = dict.fromkeys(EXECUTION_FIELDS) | {"cluster": cluster}
+    return {"_target_": target, "folder": ".exca", "progress": True, **fields}
+
+
+for _name, _cluster in {"exca": None, "exca_local": "local", "exca_slurm": "slurm", "exca_debug": "debug"}.items():
+    ConfigStore.instance().store(group="hydra/launcher", name=_name, node=_node(_cluster), provider="exca")
