@@ -194,8 +194,21 @@ class ConfDict(dict[Any, Any]):
             a validated config.
         uid, exclude_defaults: bool
             see ``export``.
+        exclude: collection of str
+            field names or dotted paths to leave out.
         """
-        return cast("Self", _verbatim(export(model, uid=uid, exclude_defaults=exclude_defaults, exclude=exclude), cls))
+        return cls.verbatim(export(model, uid=uid, exclude_defaults=exclude_defaults, exclude=exclude))
+
+    @classmethod
+    def verbatim(cls, data: Mapping[Any, Any]) -> Self:
+        """A ``ConfDict`` of data whose keys mean what they say: dots in them are not split.
+
+        Example
+        -------
+        >>> ConfDict.verbatim({"a.b": 1, "c": {"d.e": 2}})
+        ConfDict({'a.b': 1, 'c': {'d.e': 2}})
+        """
+        return cast("Self", _verbatim(data, cls))
 
     @classmethod
     def from_yaml(cls, source: str | bytes | Path | IO[str] | IO[bytes]) -> Self:

@@ -25,12 +25,14 @@ Text: TypeAlias = str | bytes | IO[str] | IO[bytes]
 _FLOAT = re.compile(
     r"""^(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+]?[0-9]+)?
         |[-+]?(?:[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)
-        |[-+]?\.[0-9_]+(?:[eE][-+]?[0-9]+)?
+        |\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?
         |[-+]?\.(?:inf|Inf|INF)
         |\.(?:nan|NaN|NAN))$""",
     re.VERBOSE,
 )
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_MERGE = "tag:yaml.org,2002:merge"
+_TUPLE = "tag:yaml.org,2002:python/tuple"
 
 
 class _Dumper(_SafeDumper):
@@ -46,10 +48,12 @@ class _Loader(_SafeLoader):
     def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: dict[Any, Any] = {}
         for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                continue
             if isinstance(key_node, SequenceNode):  # a tuple was a key
-                key_node.tag = "tag:yaml.org,2002:python/tuple"
+                key_node.tag = _TUPLE
             key = self.construct_object(key_node, deep=True)
-            if key in seen and key_node.tag != "tag:yaml.org,2002:merge":
+            if key in seen:
                 raise InvalidConfig(
                     f"Key {key!r} is given twice in one mapping: {seen[key]} and {key_node.start_mark}."
                 )
@@ -68,7 +72,7 @@ _Loader.yaml_implicit_resolvers = {
 # On these two classes alone: resolvers and constructors of PyYAML itself stay as they are for everybody else.
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
-_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _construct_tuple)
+_Loader.add_constructor(_TUPLE, _construct_tuple)
 
 
 def dump_yaml(data: object) -> str:
