@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.benchmarks.environments import HERE, ROOT, Environment, scratch
 from tests.benchmarks.workloads import EXCA, FLOOR, OURS, Seconds
 
-IMPORT = "import time; t = time.perf_counter(); import {0}; print(time.perf_counter() - t)"
+IMPORT = "import time; t = time.perf_counter(); {0}; print(time.perf_counter() - t)"
 BOUND = str(HERE / "apps" / "bound.py")
 PLAIN = str(HERE / "apps" / "plain.py")
 SCAN = str(HERE / "apps" / "scan.py")
@@ -34,15 +34,15 @@ def medians(rounds: int, commands: Mapping[str, Callable[[], float]]) -> Seconds
 def imports(ours: Environment, peers: Environment, rounds: int) -> Seconds:
     """Seconds of the import statement alone, in a new interpreter whose files the system has read before."""
 
-    def importing(environment: Environment, module: str) -> Callable[[], float]:
-        return lambda: float(environment.run(["-c", IMPORT.format(module)], HERE))
+    def importing(environment: Environment, statement: str) -> Callable[[], float]:
+        return lambda: float(environment.run(["-c", IMPORT.format(statement)], HERE))
 
     commands = {
-        OURS: importing(ours, "exca"),
-        EXCA: importing(peers, "exca"),
-        "joblib": importing(peers, "joblib"),
-        "diskcache": importing(peers, "diskcache"),
-        FLOOR: importing(ours, "pydantic"),
+        OURS: importing(ours, "import exca"),
+        EXCA: importing(peers, "import exca"),
+        "joblib": importing(peers, "import joblib"),
+        "diskcache": importing(peers, "import diskcache"),
+        FLOOR: importing(ours, "from pydantic import BaseModel"),
     }
     for command in commands.values():
         command()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import entry_points
+from importlib.metadata import distribution, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def check_discovery() -> None:
 
 
 def check_sweep() -> None:
-    """A sweep runs, and the ``exca`` command is there."""
+    """A sweep runs in processes of this machine and leaves its table."""
     with tempfile.TemporaryDirectory() as folder:
         app = Path(folder, "square.py")
         app.write_text(APP)
@@ -62,10 +62,16 @@ def check_sweep() -> None:
         tables = list(Path(folder).glob("multirun/*/*/results.csv"))
         assert len(tables) == 1, tables
         assert len(tables[0].read_text().splitlines()) == 4
-    subprocess.run([str(Path(sys.executable).parent / "exca"), "--help"], check=True)
+
+
+def check_commands() -> None:
+    """Every command that the package declares starts."""
+    declared = distribution("exca-hydra").entry_points.select(group="console_scripts")
+    for command in declared:
+        subprocess.run([str(Path(sys.executable).parent / command.name), "--help"], check=True)
 
 
 if __name__ == "__main__":
-    for check in (check_contents, check_discovery, check_sweep):
+    for check in (check_contents, check_discovery, check_sweep, check_commands):
         check()
         print(f"ok: {check.__name__}")
