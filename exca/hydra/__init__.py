@@ -7,6 +7,7 @@ from exca.hydra._launch import launch_points
 from exca.hydra._launch_sweep import SweepFailed, sweep_to_the_end
 from exca.hydra._main import main
 from exca.hydra._overrides import to_config, to_overrides
+from exca.hydra._points import read_points
 from exca.hydra._problems import Problem
 from exca.hydra._register import register
 from exca.hydra._validation import to_model, validate_points
@@ -21,6 +22,7 @@ __all__ = [
     "compose",
     "launch_points",
     "main",
+    "read_points",
     "register",
     "sweep_to_the_end",
     "to_config",

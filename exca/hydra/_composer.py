@@ -9,7 +9,6 @@ are written as Hydra writes them: the outcome is equal to ``ConfigLoader.load_co
 from __future__ import annotations
 
 import os
-import pickle
 import sys
 from collections.abc import Callable, Sequence
 
@@ -18,12 +17,13 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ._cloning import clone
 from ._parsing import parse
 
-__all__ = ["Composer"]
+__all__ = ["Composer", "written_texts"]
 
 _RECORDS = ("hydra.runtime", "hydra.overrides", "hydra.job.env_", "hydra.job.override_dirname", "hydra.searchpath")
 """Where Hydra writes by itself: an override below these keys goes the long way."""
@@ -62,7 +62,7 @@ class Composer:
         self._load = load or (lambda name, texts, mode: loader.load_configuration(name, texts, mode))
         self._translate = translate or (lambda overrides: overrides)
         self._chooses = chooses or (lambda _: False)
-        self._bases: dict[tuple[str | None, RunMode, tuple[str, ...]], bytes] = {}
+        self._bases: dict[tuple[str | None, RunMode, tuple[str, ...]], DictConfig] = {}
         self._groups: dict[str, bool] = {}
 
     def load_sweep_config(self, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -77,7 +77,7 @@ class Composer:
         """
         if not isinstance(self._loader, ConfigLoaderImpl) or hasattr(self._loader, "composer"):
             return self._loader.load_sweep_config(master, list(overrides))
-        texts = [*master.hydra.overrides.hydra, *overrides]
+        texts = [*written_texts(master.hydra.overrides.hydra), *overrides]
         ConfigLoaderImpl.validate_sweep_overrides_legal(parse(texts), RunMode.RUN, from_shell=True)
         cfg = self.compose(master.hydra.job.config_name, texts, RunMode.RUN)
         OmegaConf.copy_cache(from_config=master, to_config=cfg)
@@ -129,10 +129,13 @@ class Composer:
         key = (config_name, mode, texts)
         base = self._bases.get(key)
         if base is None:
-            base = self._bases[key] = pickle.dumps(self._load(config_name, list(texts), mode))
-        cfg = pickle.loads(base)
-        assert isinstance(cfg, DictConfig)
-        return cfg
+            base = self._bases[key] = self._load(config_name, list(texts), mode)
+        return clone(base)
+
+
+def written_texts(overrides: ListConfig) -> list[str]:
+    """Return override texts that Hydra keeps in its config: a text may look like an interpolation."""
+    return [str(text) for text in overrides._iter_ex(resolve=False)]
 
 
 def choice_text(override: Override) -> str:
@@ -144,8 +147,12 @@ def _record(cfg: DictConfig, overrides: Sequence[Override]) -> None:
     """Write down the overrides where Hydra does, and what it derives from them."""
     hydra = cfg.hydra
     lines = [(override.is_hydra_override(), str(override.input_line)) for override in overrides]
-    hydra.overrides.hydra = [line for own, line in lines if own]
-    hydra.overrides.task = [line for own, line in lines if not own]
+    for name, texts in (
+        ("hydra", [line for own, line in lines if own]),
+        ("task", [line for own, line in lines if not own]),
+    ):
+        if written_texts(hydra.overrides[name]) != texts:
+            hydra.overrides[name] = texts
     hydra.runtime.cwd = os.getcwd()
     naming = hydra.job.config.override_dirname
     hydra.job.override_dirname = get_overrides_dirname(

@@ -9,6 +9,9 @@ from pydantic import ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from exca.errors import IdentityError
+from exca.identity import export
+
 from ._text import MISSING, UNSHOWN, held
 
 __all__ = ["default_of", "plain_default"]
@@ -47,23 +50,20 @@ def plain_default(info: FieldInfo, value: Any) -> Any:
     """
     if value is PydanticUndefined:
         return MISSING if info.is_required() else UNSHOWN
+    if info.annotation is float and type(value) is int:
+        return float(value)
     if _is_plain(value):
         return held(value)
-    probe = create_model(
-        "Probe",
-        __config__=ConfigDict(arbitrary_types_allowed=True),
-        value=(info.annotation, info),
-    )
+    field: Any = (info.annotation, info)
+    probe = create_model("Probe", __config__=ConfigDict(arbitrary_types_allowed=True), value=field)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an unvalidated default may not be of the declared type
-            data = probe.model_construct(value=value).model_dump(mode="json", by_alias=True)
+            data = export(probe.model_construct(value=value))
         plain = next(iter(data.values()))
-        if isinstance(value, set | frozenset):
-            plain = sorted(plain, key=repr)  # the order of a set is another in every process
         again = next(iter(dict(probe.model_validate(data)).values()))
         return held(plain) if type(again) is type(value) and bool(again == value) else UNSHOWN
-    except (ValidationError, ValueError, TypeError, StopIteration):
+    except (ValidationError, IdentityError, ValueError, TypeError, StopIteration):
         return UNSHOWN
 
 

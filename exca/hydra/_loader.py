@@ -22,7 +22,7 @@ from exca.identity import import_path
 
 from ._builder import schema_of
 from ._choices import Contribution, Verdict, judge
-from ._composer import Composer
+from ._composer import Composer, written_texts
 from ._composition import Composition
 from ._nodes import stored_configs
 from ._parsing import key_path, parse
@@ -113,7 +113,7 @@ class ModelLoader(ConfigLoaderImpl):
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """Compose one point of a sweep, its ``hydra`` node included."""
         hydra = master_config.hydra
-        texts = [*hydra.overrides.hydra, *sweep_overrides]
+        texts = [*written_texts(hydra.overrides.hydra), *sweep_overrides]
         self.validate_sweep_overrides_legal(parse(texts), RunMode.RUN, from_shell=True)
         cfg = self._composed(hydra.job.config_name, texts, RunMode.RUN)
         OmegaConf.copy_cache(from_config=master_config, to_config=cfg)

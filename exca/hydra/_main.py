@@ -23,6 +23,8 @@ __all__ = ["main"]
 
 M = TypeVar("M", bound=BaseModel)
 
+_LOADER = "ConfigLoaderImpl"
+
 
 def main(
     model: type[M],
@@ -93,17 +95,18 @@ def _loader_of(model: type[BaseModel]) -> Iterator[None]:
     Hydra has no hook to choose the config loader of an app; the one name by which it looks up the class is
     replaced until it was looked up once. (Hydra 1.3 and the development version of 1.4 are alike in this.)
     """
-    original = hydra_app.ConfigLoaderImpl
+    names = vars(hydra_app)
+    original = names[_LOADER]
 
     def make(config_search_path: ConfigSearchPath) -> ModelLoader:
-        hydra_app.ConfigLoaderImpl = original  # type: ignore[misc]
+        names[_LOADER] = original
         return ModelLoader(config_search_path, model, ours=True, check=check if _runs() else None)
 
-    hydra_app.ConfigLoaderImpl = make  # type: ignore[misc, assignment]
+    names[_LOADER] = make
     try:
         yield
     finally:
-        hydra_app.ConfigLoaderImpl = original  # type: ignore[misc]
+        names[_LOADER] = original
 
 
 def _runs() -> bool:

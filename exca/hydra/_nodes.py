@@ -96,7 +96,7 @@ def _dump(values: dict[str, Any], tree: Tree, place: str) -> bytes:
     prefix = len(place) + 1 if place else 0
     defaults: list[Any] = [{site.group[prefix:]: site.default or MISSING} for _, site in tree.sites()]
     if defaults:
-        node = OmegaConf.merge(OmegaConf.create({"defaults": ["_self_", *defaults]}), node)
+        node["defaults"] = ["_self_", *defaults]
     return pickle.dumps(node)
 
 

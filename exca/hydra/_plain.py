@@ -51,7 +51,7 @@ def plain(cfg: DictConfig, problems: list[Problem]) -> dict[str, Any]:
 def unresolved(cfg: DictConfig) -> dict[str, Any]:
     """Return the job config as plain data, interpolations as text."""
     content = cfg._value()
-    return {key: _raw(node) for key, node in content.items() if key != "hydra"}  # type: ignore[union-attr]
+    return {key: _raw(node) for key, node in content.items() if key != "hydra"}
 
 
 def references(data: Any, path: Where = ()) -> Iterator[tuple[Where, str]]:
@@ -105,10 +105,10 @@ def _set(data: Any, path: Where, value: Any) -> None:
 @contextmanager
 def _hydra_node(cfg: DictConfig) -> Iterator[None]:
     """Let ``${hydra:...}`` refer to the config at hand, inside and outside of running apps."""
-    holder = HydraConfig.instance()
+    holder: Any = HydraConfig.instance()  # typed as the hydra node alone, and given the whole config by Hydra
     before = holder.cfg
     if "hydra" in cfg:
-        holder.cfg = cfg  # type: ignore[assignment]
+        holder.cfg = cfg
     try:
         yield
     finally:

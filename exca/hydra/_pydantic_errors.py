@@ -58,14 +58,21 @@ def _path(loc: Sequence[int | str], data: Any, kind: str) -> Where:
     """Return the path in the config of a pydantic location, which also names branches of unions."""
     path: list[int | str] = []
     for index, item in enumerate(loc):
-        if isinstance(data, Mapping) and item in data:
-            data = data[item]
-        elif isinstance(data, list | tuple) and isinstance(item, int) and item < len(data):
-            data = data[item]
+        below = _item(data, item)
+        if below:
+            data = below[0]
         elif kind != "missing" or index < len(loc) - 1:
             continue
         path.append(item)
     return tuple(path)
+
+
+def _item(data: Any, key: Any) -> tuple[Any] | None:
+    """Return what stands under a key or index, in a tuple; None where nothing does."""
+    try:
+        return (data[key],) if isinstance(data, Mapping | list | tuple) else None
+    except (LookupError, TypeError):
+        return None
 
 
 def _shown(value: Any, schema: Schema, path: Where, data: Any) -> str | None:

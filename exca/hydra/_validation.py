@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from pydantic import BaseModel, ValidationError
 
 from ._builder import schema_of
+from ._composer import written_texts
 from ._loader import ModelLoader
 from ._origins import Origins
 from ._plain import plain, unresolved
@@ -20,7 +21,7 @@ from ._schema import Schema
 from ._searching import search_path_of
 from ._volatile import warn_of_volatile
 
-__all__ = ["check", "read", "to_model", "validate_points"]
+__all__ = ["Finder", "check", "read", "to_model", "validate_points"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -82,14 +83,14 @@ def check(cfg: DictConfig, loader: ModelLoader) -> None:
     _, problems = read(cfg, loader.schema)
     if problems:
         origins = Origins(loader, cfg.hydra.job.config_name)
-        found = [origins.complete(problem, _overrides(cfg)) for problem in problems]
+        found = [origins.complete(problem, _override_texts(cfg)) for problem in problems]
         raise_problems(loader.schema.model.__name__, found)
 
 
 def validate_points(
     configs: Sequence[DictConfig], model: type[M], overrides: Sequence[Sequence[str]], *, first: int = 0
 ) -> list[M]:
-    """Build the models of all points of a sweep.
+    """Build the models of points that are composed already.
 
     Parameters
     ----------
@@ -107,18 +108,30 @@ def validate_points(
     InvalidConfig
         Listing every problem of every point.
     """
-    schema = schema_of(model)
+    finder = Finder(model)
     models: list[Any] = []
     problems: list[Problem] = []
-    origins: Origins | None = None
     for number, (cfg, texts) in enumerate(zip(configs, overrides, strict=True), first):
-        config, found = read(cfg, schema)
+        config, found = read(cfg, schema_of(model))
         models.append(config)
-        if found and origins is None:
-            origins = _origins_of(cfg, model)
-        problems += [origins.complete(p, _overrides(cfg)).at(number, texts) for p in found if origins is not None]
+        problems += [problem.at(number, texts) for problem in finder.complete(found, cfg)]
     raise_problems(model.__name__, problems, points=len(configs))
     return models
+
+
+class Finder:
+    """Finds origins; the files behind a sweep are read once."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self._model = model
+        self._origins: Origins | None = None
+
+    def complete(self, problems: Sequence[Problem], cfg: DictConfig) -> Iterator[Problem]:
+        """Yield problems of a composed config with their origins."""
+        for problem in problems:
+            if self._origins is None:
+                self._origins = _origins_of(cfg, self._model)
+            yield self._origins.complete(problem, _override_texts(cfg))
 
 
 def _with_origins(cfg: DictConfig, model: type[BaseModel], problems: Sequence[Problem]) -> list[Problem]:
@@ -127,13 +140,16 @@ def _with_origins(cfg: DictConfig, model: type[BaseModel], problems: Sequence[Pr
     if records is None:
         return list(problems)
     origins = _origins_of(records, model)
-    return [origins.complete(problem, _overrides(records)) for problem in problems]
+    return [origins.complete(problem, _override_texts(records)) for problem in problems]
 
 
 def _origins_of(cfg: DictConfig, model: type[BaseModel]) -> Origins:
+    """Return a finder of origins, from Hydra's records of a composition."""
     loader = ModelLoader(search_path_of(cfg.hydra.runtime.config_sources), model)
     return Origins(loader, cfg.hydra.job.config_name)
 
 
-def _overrides(cfg: DictConfig) -> list[str]:
-    return [str(text) for text in [*cfg.hydra.overrides.hydra, *cfg.hydra.overrides.task]]
+def _override_texts(cfg: DictConfig) -> list[str]:
+    """Return the overrides that a config was composed with."""
+    overrides = cfg.hydra.overrides
+    return [*written_texts(overrides.hydra), *written_texts(overrides.task)]

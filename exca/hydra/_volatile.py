@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel
@@ -58,19 +59,16 @@ def _identities(config: BaseModel) -> list[Mapping[str, Any]]:
     infras = [value for name in type(config).model_fields if isinstance(value := getattr(config, name), BaseInfra)]
     found: list[Mapping[str, Any]] = []
     for infra in infras:
-        try:
-            found.append(infra.config(uid=True))
-        except (ExcaError, AttributeError):  # applied to no method: no uid of its own
-            continue
+        config_of = getattr(infra, "config", None)  # an infra that caches nothing has no uid
+        with suppress(ExcaError):  # nor has one that is applied to no method
+            found += [config_of(uid=True)] if config_of is not None else []
     return found or [export(config, uid=True)]
 
 
 def _holds(data: Any, path: Where) -> bool:
     for key in path:
-        if isinstance(data, list) and isinstance(key, int) and key < len(data):
+        try:
             data = data[key]
-        elif isinstance(data, Mapping) and key in data:
-            data = data[key]
-        else:
+        except (LookupError, TypeError):
             return False
     return True

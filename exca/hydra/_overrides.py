@@ -1,0 +1,217 @@
+"""From an experiment back to a config tree, and to the overrides that compose it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+from exca.identity import export
+
+from ._builder import schema_of
+from ._defaults import default_of
+from ._fields import tree_keys
+from ._grammar import as_literal, is_key, text_of
+from ._plain import Where, references
+from ._problems import Problem, raise_problems, shown
+from ._reading import changes
+from ._schema import Entry, Option, Path, Site, Tree
+from ._text import MISSING, UNSHOWN, held, same, unheld
+
+__all__ = ["to_config", "to_overrides"]
+
+
+def to_config(config: BaseModel) -> DictConfig:
+    """Return an experiment as a config tree, for ``to_model`` and for code that wants a ``DictConfig``.
+
+    Secrets are left to be set (``???``), and defaults that have no plain form are left out.
+
+    Parameters
+    ----------
+    config
+        The experiment.
+
+    Raises
+    ------
+    InvalidConfig
+        A field holds an object that no plain data validates into.
+
+    Examples
+    --------
+    >>> class Experiment(BaseModel):
+    ...     lr: float = 0.1
+    >>> to_config(Experiment(lr=0.5))
+    {'lr': 0.5}
+    """
+    return OmegaConf.create(_tree_data(config))
+
+
+def to_overrides(config: BaseModel) -> list[str]:
+    """Return the overrides that compose an experiment from its class: what differs from the defaults.
+
+    ``compose(type(config), to_overrides(config)) == config``, for whatever texts, dicts, paths, dates,
+    enums, sets or union members it holds. A secret is left to be set (``token=???``).
+
+    Parameters
+    ----------
+    config
+        The experiment.
+
+    Raises
+    ------
+    InvalidConfig
+        A field holds an object that no plain data validates into.
+
+    Examples
+    --------
+    >>> class Experiment(BaseModel):
+    ...     lr: float = 0.1
+    ...     note: str = ""
+    >>> to_overrides(Experiment(lr=0.5, note="a, b"))
+    ['lr=0.5', "note='a, b'"]
+    """
+    schema = schema_of(type(config))
+    return list(_tree(schema.tree, _tree_data(config), ()))
+
+
+def _tree_data(config: BaseModel) -> dict[str, Any]:
+    """Return an experiment as plain data of its tree; raise unless it can be read back."""
+    schema = schema_of(type(config))
+    data = _Writer(schema.objects).model(config, export(config), schema.tree.full())
+    if all(text != MISSING for _, text in references(data)):
+        again = schema.model.model_validate(changes(schema, unheld(data), []))
+        problems = [
+            Problem(path, "has no plain form", value=shown(value), hint="set it in Python, after composing")
+            for path, value in _differences(config, again, ())
+        ]
+        raise_problems(type(config).__name__, problems)
+    return data
+
+
+class _Writer:
+    """Writes values as a tree holds them: secrets still to be set, objects by the text that stands for them."""
+
+    def __init__(self, objects: Mapping[str, Any]) -> None:
+        self._objects = objects
+
+    def model(self, value: BaseModel, data: dict[str, Any], default: Any) -> dict[str, Any]:
+        cls = type(value)
+        own, keys = schema_of(cls).tree.entries, tree_keys(cls)
+        names = {key: name for name, key in keys.items()}
+        written = {}
+        for key, item in data.items():
+            name = names.get(key)
+            field = value.__dict__.get(name) if name is not None else (value.__pydantic_extra__ or {}).get(key)
+            outer = default.get(key) if isinstance(default, dict) else None
+            entry = own.get(key)
+            if name is not None and entry is None:
+                continue  # no argument of the class
+            if entry is not None and entry.default == UNSHOWN and self._is_default(cls, entry, field):
+                written[key] = UNSHOWN
+            else:
+                written[key] = self.value(field, item, outer)
+        return written
+
+    def value(self, value: Any, data: Any, default: Any = None) -> Any:
+        """Return a value as the tree holds it, from its plain form."""
+        if isinstance(value, SecretStr | SecretBytes):
+            return MISSING
+        if isinstance(default, str) and default in self._objects and _equal(self._objects[default], value):
+            return default
+        if isinstance(value, BaseModel) and isinstance(data, dict):
+            return self.model(value, data, default)
+        if isinstance(value, Mapping) and isinstance(data, dict):
+            return {key: self.value(item, data[key]) for item, key in zip(value.values(), data, strict=True)}
+        if isinstance(value, list | tuple) and isinstance(data, list):
+            return [self.value(item, below) for item, below in zip(value, data, strict=True)]
+        return held(data)
+
+    def _is_default(self, cls: type[BaseModel], entry: Entry, value: Any) -> bool:
+        return _equal(default_of(cls.model_fields[entry.name]), value)
+
+
+def _differences(left: Any, right: Any, path: Where) -> Iterator[tuple[Where, Any]]:
+    """Yield the fields in which two models differ, with the values on the left."""
+    if isinstance(left, BaseModel) and type(left) is type(right):
+        for name, key in tree_keys(type(left)).items():
+            yield from _differences(left.__dict__.get(name), right.__dict__.get(name), (*path, key))
+    elif not _equal(left, right):
+        yield path, left
+
+
+def _equal(left: Any, right: Any) -> bool:
+    if left is right:
+        return True
+    if type(left) is not type(right):
+        return False
+    try:
+        return bool(left == right) or repr(left) == repr(right)  # the latter for NaN, wherever it is
+    except Exception:  # arrays compare element by element
+        return False
+
+
+def _tree(tree: Tree, data: Mapping[str, Any], path: Path, fixed: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """Yield the overrides that make a tree, as composed, hold the data."""
+    for key, entry in tree.entries.items():
+        place, value = (*path, key), data[key]
+        if entry.site is not None:
+            yield from _site(entry, entry.site, value, place)
+        elif entry.shown is not None:
+            yield from _tree(entry.shown, value, place)
+        else:
+            yield from _value((fixed or {}).get(key, entry.default), value, place)
+    extra = {key: value for key, value in data.items() if key not in tree.entries}
+    yield from _dict(dict(tree.extra), extra, path)
+
+
+def _site(entry: Entry, site: Site, value: Any, path: Path) -> Iterator[str]:
+    """Yield the choice of an option, and what differs from it."""
+    option = site.options.get(site.default or "")
+    if option is None or not _fits(entry, option, value):
+        option = next(option for option in site.options.values() if _fits(entry, option, value))
+        yield f"{site.group}={option.name}"
+    if option.tree is not None:
+        yield from _tree(option.tree, value, path, option.fixed)
+
+
+def _fits(entry: Entry, option: Option, value: Any) -> bool:
+    """Whether an option is of the class of a value."""
+    if value is None or option.tree is None:
+        return value is None and option.tree is None
+    return entry.shape.kind != "union" or option.text == str(value.get(entry.shape.discriminator))
+
+
+def _value(default: Any, value: Any, path: Path) -> Iterator[str]:
+    if isinstance(default, dict) and isinstance(value, dict):
+        yield from _dict(default, value, path)
+    elif not same(default, value):
+        yield f"{_dotted(path)}={text_of(value)}"
+
+
+def _dict(default: Mapping[str, Any], value: Mapping[str, Any], path: Path) -> Iterator[str]:
+    """Yield the overrides of a free dict: key by key, since Hydra merges dicts, or as a whole."""
+    gone = [key for key in default if key not in value]
+    if all(map(is_key, [*gone, *value])) and not any(_is_special(default[key]) for key in gone):
+        yield from (f"~{_dotted((*path, key))}" for key in gone)
+        for key, item in value.items():
+            if key in default:
+                yield from _value(default[key], item, (*path, key))
+            else:
+                yield f"{_dotted((*path, key))}={text_of(item)}"
+    elif not same(dict(default), dict(value)):
+        yield f"{_dotted(path)}={as_literal(value)}"
+
+
+def _is_special(value: Any) -> bool:
+    """Whether Hydra refuses to delete a key because of its value."""
+    return value is None or (isinstance(value, str) and "${" in value)
+
+
+def _dotted(path: Path) -> str:
+    """Return a path as the key of an override."""
+    if not path or not all(map(is_key, path)):
+        problem = Problem(path, "no override can spell this key", hint="set it in Python, or in a YAML file")
+        raise_problems("overrides", [problem])
+    return ".".join(path)
