@@ -84,10 +84,9 @@ def _claim_for_submission(task: Task, claims: contextlib.ExitStack, replace: boo
         return True
     task._prepare(entry, replace=replace)
     claim = entry.claim()
-    if claim is None:
-        return False
-    claims.callback(claim.release)
-    return True
+    if claim is not None:
+        claims.callback(claim.release)
+    return claim is not None or replace  # what is to be replaced waits for its turn on the worker
 
 
 def _call_of(task: Task, replace: bool) -> execution.Call:

@@ -256,13 +256,13 @@ class Task:
         try:
             value = self._call()
             self._check_unchanged(self.identity)
+            note.write("completed")  # before the result, so that whoever sees the result sees the note
             won = entry.write_value(value, self._facts(), replace=replace)
         except Exception as error:
+            note.write("failed", error)
             if not isinstance(error, ConfigChanged):
                 self._store_failure(entry, error, replace=replace)
-            note.write("failed", error)
             raise
-        note.write("completed")
         if won:
             return value
         outcome = entry.outcome()
