@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from exca.errors import SubmissionFailed
@@ -62,9 +63,8 @@ def start_supervisor(array: ArrayPaths, interpreter: str, tether: Tether | None)
         if tether:
             tether.hand_over()
     _children[pid] = tether
-    stamp = Stamp.of(pid)
-    if stamp:
-        array.sign(stamp)
+    # Signed here too: whoever looks now must not take it for one that was never started. It may have ended already.
+    array.sign(Stamp.of(pid) or replace(Stamp.current(), pid=pid, start=-1))
 
 
 def reap() -> None:
