@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import inspect
 import os
 import re
 import shlex
@@ -87,7 +88,11 @@ def test_reference_has_every_error_with_its_builtin() -> None:
     assert set(rows) <= set(exca.errors.__all__)
 
 
-def test_reference_has_every_function_of_the_hydra_room() -> None:
+@pytest.mark.parametrize("name", ["compose", "main", "register", "to_config", "to_model", "to_overrides"])
+def test_reference_has_the_functions_of_the_hydra_room_with_their_parameters(name: str) -> None:
     page = (ROOT / "docs" / "reference" / "hydra.md").read_text()
-    functions = [name for name in exca.hydra.__all__ if callable(getattr(exca.hydra, name)) and name.islower()]
-    assert [name for name in functions if f"`{name}(" not in page] == []
+    row = re.search(rf"^\| `{name}\((.*?)\)` \|", page, re.MULTILINE)
+    assert row is not None
+    documented = [parameter.partition("=")[0].strip() for parameter in row[1].split(",")]
+    parameters = inspect.signature(getattr(exca.hydra, name)).parameters
+    assert [parameter.lower() for parameter in documented] == list(parameters)
