@@ -55,16 +55,14 @@ def _ufunc(value: Any, numpy: Any) -> bytes:
 
 
 def _ndarray(walk: Encoder, array: Any, numpy: Any) -> bytes:
-    plain = numpy.asarray(array)
-    code = _elements(walk, plain)
     cls = type(array)
-    if isinstance(array, numpy.ma.MaskedArray):
-        # What hides under a mask is not part of the value.
-        hidden = numpy.ma.filled(array, numpy.zeros((), array.dtype))
-        code = _elements(walk, hidden) + _elements(walk, numpy.ma.getmaskarray(array))
-    if cls in (numpy.ndarray, numpy.memmap):
-        return pack(b"array", code)
-    return pack(b"array", text(class_path(cls)) + code)
+    tag = b"" if cls in (numpy.ndarray, numpy.memmap, numpy.ma.MaskedArray) else text(class_path(cls))
+    if not isinstance(array, numpy.ma.MaskedArray):
+        return pack(b"array", tag + _elements(walk, numpy.asarray(array)))
+    # What hides under a mask is not part of the value.
+    shown = numpy.ma.filled(array, numpy.zeros((), array.dtype))
+    parts = (shown, numpy.ma.getmaskarray(array), numpy.asarray(array.fill_value))
+    return pack(b"masked", tag + b"".join(_elements(walk, part) for part in parts))
 
 
 def _dtype(dtype: np.dtype[Any]) -> bytes:

@@ -8,6 +8,9 @@ from typing import Any
 from ._encoding import Encoder, Forms, pack, text
 from ._names import class_path
 
+# Labels of text have the one type in pandas 2 and the other in pandas 3.
+_TEXT = ("object", "str")
+
 
 def encode_frame(walk: Encoder, value: object) -> bytes | None:
     """Encoding of a DataFrame, Series, Index or pandas scalar by labels, types and content; None for others.
@@ -22,7 +25,7 @@ def encode_frame(walk: Encoder, value: object) -> bytes | None:
         return None
     if isinstance(value, pandas.DataFrame | pandas.Series | pandas.Index):
         walk.mutable = True
-        return pack(b"pandas", text(class_path(type(value))) + _Frames(walk, pandas).table(value))
+        return pack(b"pandas", text(_class(value, pandas)) + _Frames(walk, pandas).table(value))
     if value is pandas.NA or value is pandas.NaT:
         return pack(b"pandas", text(str(value)))
     if isinstance(value, pandas.Timestamp | pandas.Timedelta):
@@ -30,6 +33,12 @@ def encode_frame(walk: Encoder, value: object) -> bytes | None:
     if isinstance(value, pandas.Period | pandas.Interval):
         return pack(b"pandas", text(type(value).__name__) + text(str(value)))
     return None
+
+
+def _class(value: object, pandas: Any) -> str:
+    """Name of a class; pandas moved its own from module to module."""
+    name = type(value).__name__
+    return name if getattr(pandas, name, None) is type(value) else class_path(type(value))
 
 
 class _Frames:
@@ -60,6 +69,8 @@ class _Frames:
             return pack(b"labels", names + self._part(index.tolist()))
         if isinstance(index, self._pandas.RangeIndex):
             return pack(b"labels", names + self._part(range(index.start, index.stop, index.step)))
+        if str(index.dtype) in _TEXT:
+            return pack(b"labels", names + self._part(index.astype(object).tolist()))
         return pack(b"labels", names + self._values(index.to_series()))
 
     def _values(self, series: Any) -> bytes:
@@ -69,8 +80,6 @@ class _Frames:
             categories = self._labels(series.cat.categories)
             codes = self._part(series.cat.codes.to_numpy())
             return pack(b"column", kind + self._part(bool(series.cat.ordered)) + categories + codes)
-        if isinstance(series.to_numpy(), sys.modules["numpy"].ndarray) and str(series.to_numpy().dtype) == str(
-            series.dtype
-        ):
+        if isinstance(series.dtype, sys.modules["numpy"].dtype):
             return pack(b"column", kind + self._part(series.to_numpy()))
         return pack(b"column", kind + self._part(series.astype(object).tolist()))

@@ -7,11 +7,11 @@ import enum
 import itertools
 import pathlib
 import re
+import typing
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from ._encoding import LEAVES
-from ._names import is_importable
 from ._objects import is_secret, is_url
 
 # Key under which a shown model carries its class.
@@ -128,11 +128,14 @@ def _text_of_object(value: object) -> str:
         return "secret"
     if is_url(value):
         return _PASSWORD.sub("//", str(value))
-    if is_importable(value):
-        return getattr(value, "__name__", cls.__name__).rpartition(".")[2]
+    if typing.get_origin(value) is not None:
+        return "type"
+    name = getattr(value, "__name__", None)  # of a class, function or module
+    if isinstance(name, str):
+        return name.rpartition(".")[2]
     if cls in LEAVES or (cls.__module__ == "numpy" and getattr(value, "shape", None) == ()):
         return str(value)
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         dtype = getattr(value.dtype, "name", value.dtype)
         return f"{dtype}-{'x'.join(map(str, value.shape))}"
-    return cls.__name__
+    return str(value) if cls.__module__ == "numpy.dtypes" else cls.__name__
