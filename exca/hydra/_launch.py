@@ -116,6 +116,7 @@ def _composed(launcher: Launcher, bound: Bound, job_overrides: Sequence[Sequence
         with open_dict(config):
             config.hydra.job.id = str(first + offset)
             config.hydra.job.num = first + offset
+            config.hydra.sweep.dir = launcher.config.hydra.sweep.dir  # which may have been given a number
         configs[offset] = config
     models: list[BaseModel] = []
     try:

@@ -33,7 +33,9 @@ class ExcaSweeper(BasicSweeper):
             return super().sweep(arguments)
         from exca.hydra import sweep_to_the_end
 
-        return sweep_to_the_end(lambda: super(ExcaSweeper, self).sweep(arguments), lambda: self.launcher.failed)  # type: ignore[union-attr]
+        launcher: Any = self.launcher
+        assert self.config is not None
+        return sweep_to_the_end(lambda: BasicSweeper.sweep(self, arguments), lambda: launcher.failed, self.config)
 
     def _is_ours(self) -> bool:
         return type(self.launcher).__module__ == "hydra_plugins.hydra_exca.launcher"

@@ -1,0 +1,237 @@
+"""Sweeps of a bound app, as a user starts them: real processes, real Hydra, the installed plugin."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+import typing as tp
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+APP = Path(__file__).parent / "launch_app" / "sweep_app.py"
+
+pytest.importorskip("hydra_plugins.hydra_exca", reason="the plugin is not installed")
+
+
+@dataclass
+class Sweep:
+    """What a sweep left behind."""
+
+    code: int
+    out: str
+    err: str
+    rows: list[dict[str, str]]
+    folder: Path
+
+    def column(self, name: str) -> list[str]:
+        return [row[name] for row in self.rows]
+
+
+class Shell:
+    """Starts the app in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.count = 0
+
+    def command(self, *overrides: str) -> list[str]:
+        self.count += 1
+        sweep_dir = f"hydra.sweep.dir=sweep{self.count}"
+        return [sys.executable, str(APP), "-m", *overrides, f"trace={self.folder / 'trace'}", sweep_dir]
+
+    def sweep(self, *overrides: str, **env: str) -> Sweep:
+        command = self.command(*overrides)
+        done = subprocess.run(
+            command, cwd=self.folder, env=os.environ | env, capture_output=True, text=True, check=False, timeout=120
+        )
+        folder = self.folder / f"sweep{self.count}"
+        table = folder / "results.csv"
+        rows = list(csv.DictReader(table.read_text().splitlines())) if table.exists() else []
+        return Sweep(done.returncode, done.stdout, done.stderr, rows, folder)
+
+    def computed(self) -> list[int]:
+        trace = self.folder / "trace"
+        return sorted(int(line) for line in trace.read_text().split()) if trace.exists() else []
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.mark.parametrize("cluster", ["inline", "local"])
+def test_a_sweep_computes_once_and_is_found_again(shell: Shell, cluster: str) -> None:
+    first = shell.sweep("x=1,2,3", "model=small,large", f"infra={cluster}")
+    assert first.code == 0, first.err
+    assert first.column("value") == ["0.1", "0.1", "0.2", "0.2", *[str(3 * 0.1)] * 2]
+    assert set(first.column("source")) == {"computed"}
+    assert shell.computed() == [1, 1, 2, 2, 3, 3]
+    second = shell.sweep("x=1,2,3,4", "model=small,large", f"infra={cluster}")
+    assert second.column("source") == ["cached"] * 6 + ["computed"] * 2
+    assert "8 points: 2 computed, 6 cached, 0 failed" in second.out
+    assert shell.computed() == [1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_a_notebook_finds_what_a_sweep_computed(shell: Shell) -> None:
+    shell.sweep("x=2,3", "infra=local")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from sweep_app import Study\n"
+        "print(Study(x=3, infra={'folder': '.exca', 'mode': 'read-only'}).run())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(APP.parent)], cwd=shell.folder, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == f"{3 * 0.1}\n", done.stderr
+    assert shell.computed() == [2, 3]
+
+
+def test_every_bad_point_is_listed_and_nothing_is_submitted(shell: Shell) -> None:
+    done = shell.sweep("x=1,2,-3,4,5,6", "lr=0.1,fast", "infra=local")
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    assert "7 of 12 points" in done.err
+    for text in ("override x=-3", "override lr=fast", "greater than 0", "valid number", "#4  x=-3 lr=0.1"):
+        assert text in done.err
+    assert shell.computed() == []
+    assert done.rows == []
+    assert not (shell.folder / ".exca").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "texts"),
+    [
+        ("modle=small", ("modle",)),
+        ("model.widht=3", ("no such key", "model.width")),
+        ("model=smal", ("smal", "small")),
+        ("infra.cluster_=local", ("infra.cluster",)),
+    ],
+)
+def test_incident_27_a_mistyped_key_exits_with_1_before_anything_is_queued(
+    shell: Shell, override: str, texts: tuple[str, ...]
+) -> None:
+    done = shell.sweep("x=1,2", override)
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    for text in texts:
+        assert text in done.err
+    assert shell.computed() == []
+
+
+def test_incident_25_a_swept_union_never_mixes_members(shell: Shell) -> None:
+    done = shell.sweep("model=small,large", "model.width=3")
+    assert done.code == 1
+    assert "model=large" in done.err
+    assert shell.computed() == []
+
+
+@pytest.mark.parametrize("cluster", ["inline", "local"])
+def test_one_point_that_raises_costs_one_point(shell: Shell, cluster: str) -> None:
+    first = shell.sweep("x=1,2,3,4", "fail=[2]", f"infra={cluster}")
+    assert first.code == 1
+    assert first.column("status") == ["completed", "failed", "completed", "completed"]
+    assert first.rows[1]["value"] == "ValueError: x=2 was told to fail"
+    assert [row["value"] for row in first.rows if row["status"] == "completed"] == ["0.1", str(3 * 0.1), "0.4"]
+    assert "1 point failed" in first.err
+    assert "Traceback" not in first.out + first.err, "it is in the log of the point"
+    log = (first.folder / "1" / "sweep_app.log").read_text()
+    assert 'raise ValueError(f"x={self.x} was told to fail")' in log
+    assert str(first.folder / "1" / "sweep_app.log") in first.out
+    again = shell.sweep("x=1,2,3,4", "fail=[]", f"infra={cluster}")
+    assert again.code == 1
+    assert set(again.column("source")) == {"cached"}, "a failure is a result"
+    retried = shell.sweep("x=1,2,3,4", "fail=[]", f"infra={cluster}", "infra.mode=retry")
+    assert retried.code == 0
+    assert retried.column("source") == ["cached", "computed", "cached", "cached"]
+    assert shell.computed() == [1, 2, 2, 3, 4]
+
+
+def test_incident_20_one_killed_point_costs_one_point(shell: Shell) -> None:
+    done = shell.sweep("x=1,2,3,4", "kill=[3]", "infra=local")
+    assert done.code == 1
+    assert done.column("status") == ["completed", "completed", "failed", "completed"]
+    assert "SIGKILL" in done.rows[2]["value"]
+
+
+def test_equal_points_are_one_computation(shell: Shell) -> None:
+    done = shell.sweep("x=1,1,2", "infra=local")
+    assert done.code == 0
+    assert done.column("value") == ["0.1", "0.1", "0.2"]
+    assert done.column("source") == ["computed", "shared", "computed"]
+    assert shell.computed() == [1, 2]
+
+
+def test_launcher_fields_win_over_the_points_own(shell: Shell) -> None:
+    done = shell.sweep("x=1,2", "hydra/launcher=exca_local", "hydra.launcher.folder=cache")
+    assert done.code == 0
+    assert shell.computed() == [1, 2]
+    (note, _) = (shell.folder / "cache").glob("*/*/job.json")
+    assert '"cluster": "local"' in note.read_text()
+
+
+def test_output_folders_are_hydras_also_for_cached_points(shell: Shell) -> None:
+    for _ in range(2):
+        done = shell.sweep("x=1,2")
+        assert done.code == 0
+        for number in ("0", "1"):
+            assert {"config.yaml", "hydra.yaml", "overrides.yaml"} <= set(os.listdir(done.folder / number / ".hydra"))
+        assert (done.folder / "multirun.yaml").exists()
+
+
+def test_basic_launcher_and_sweeper_can_still_be_chosen(shell: Shell) -> None:
+    done = shell.sweep("x=1,2", "hydra/launcher=basic", "hydra/sweeper=basic", "infra.folder=cache")
+    assert done.code == 0, done.err
+    assert shell.computed() == [1, 2]
+    assert done.rows == []
+
+
+def test_a_single_run_needs_no_launcher(shell: Shell) -> None:
+    command = [sys.executable, str(APP), "x=2", f"trace={shell.folder / 'trace'}", "infra.folder=.exca"]
+    subprocess.run(command, cwd=shell.folder, check=True, capture_output=True)
+    assert shell.sweep("x=2,3").column("source") == ["cached", "computed"], "and shares its result with sweeps"
+
+
+def test_incident_29_a_value_that_is_new_each_time_is_warned_about(shell: Shell) -> None:
+    done = shell.sweep("x=1,2", "lr=${now:%S%f}")
+    assert done.code == 0, done.err
+    assert "lr" in done.err + done.out
+    assert "every run" in done.err + done.out or "VolatileValueWarning" in done.err + done.out
+
+
+def test_incident_30_two_sweeps_at_once_share_the_work_and_no_folder(shell: Shell) -> None:
+    processes = []
+    for _ in range(2):  # by default the folder is named by the second
+        command = [*shell.command("x=1,2,3", "sleep=0.5", "infra=local"), "hydra.sweep.dir=same"]
+        processes.append(subprocess.Popen(command, cwd=shell.folder, stdout=subprocess.PIPE, text=True))
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert shell.computed() == [1, 2, 3]
+    for folder in (shell.folder / "same", shell.folder / "same_2"):
+        assert sorted(os.listdir(folder)) == ["0", "1", "2", "multirun.yaml", "results.csv"]
+    logs = list((shell.folder / ".exca" / "logs").rglob("stdout.log"))
+    assert len(logs) == 3
+
+
+def test_an_interrupted_sweep_goes_on_and_is_found_again(shell: Shell) -> None:
+    command = shell.command("x=1,2", "sleep=1.5", "infra=local")
+    process = subprocess.Popen(command, cwd=shell.folder, stdout=subprocess.PIPE, text=True)
+    _until(lambda: shell.computed() == [1, 2])
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert "the same command finds them again" in out
+    again = shell.sweep("x=1,2", "infra=local")
+    assert again.code == 0
+    assert shell.computed() == [1, 2], "nothing was computed twice"
+
+
+def _until(condition: tp.Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
