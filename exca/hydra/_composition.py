@@ -168,8 +168,10 @@ def _member(site: Site, found: ConfigResult) -> str | None:
     tag = node._get_node(site.shape.discriminator)
     if isinstance(tag, list) or tag is None:
         keys = {str(key) for key in node}
-        fits = [o for o in site.options.values() if o.tree is not None and keys <= o.tree.entries.keys()]
-        return fits[0].name if len(fits) == 1 and keys else None
+        trees = [option for option in site.options.values() if option.tree is not None]
+        texts = {option.text for option in trees if option.tree and keys <= option.tree.entries.keys()}
+        option = site.of_text(*texts) if len(texts) == 1 and keys else None
+        return option.name if option is not None else None
     option = site.of_text(tag._value())
     return option.name if option is not None else None
 

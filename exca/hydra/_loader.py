@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from pydantic import BaseModel
 
 from exca.errors import InvalidConfig
-from exca.identity import import_path
+from exca.identity import module_name
 
 from ._builder import schema_of
 from ._choices import Contribution, Verdict, judge
@@ -37,6 +37,7 @@ from ._unknown import unknown_keys
 __all__ = ["ModelLoader"]
 
 _OUR_PLUGIN = "hydra_plugins.hydra_exca."
+_NOT_THERE = "???"
 _MOST_ROUNDS = 10
 """A member can bring a union of its own, whose member is then to be found; nobody nests them deeper."""
 
@@ -76,7 +77,7 @@ class ModelLoader(ConfigLoaderImpl):
         self._names = list(dict.fromkeys([self.schema_name, *registered_names(model), f"_{self.schema_name}_"]))
         configs = [stored for name in self._names for stored in stored_configs(self.schema, name)]
         self.repository: ModelRepository = ModelRepository(
-            config_search_path, ModelSource(import_path(model), configs)
+            config_search_path, ModelSource(f"{module_name(model)}.{model.__qualname__}", configs)
         )
         self._ours, self._check = ours, check
         self.composer = Composer(
@@ -188,7 +189,8 @@ class ModelLoader(ConfigLoaderImpl):
             for override in parsed:
                 if id(override) in by_hand and id(override) not in choices:
                     path = key_path(override)
-                    if path and verdict.texts.get(path[:-1]) not in (None, str(override.value())):
+                    text = verdict.texts.get(path[:-1], _NOT_THERE) if path else _NOT_THERE
+                    if text not in (_NOT_THERE, str(override.value())):
                         choices[id(override)] = by_hand[id(override)]
                         changed = True
             if not changed:

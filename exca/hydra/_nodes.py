@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel
 
 from exca.errors import InvalidConfig
 
+from ._cloning import clone
 from ._schema import Option, Path, Schema, Site, Tree
 from ._text import MISSING
 
@@ -27,14 +29,14 @@ class Stored:
         Where it is found; ``group`` is None at the top.
     package
         Where its values go; None for the place that the group names.
-    pickled
-        The node. Each reader gets a copy, and nothing copies a DictConfig faster.
+    config
+        The node, of which each reader gets a copy.
     """
 
     group: str | None
     name: str
     package: str | None
-    pickled: bytes
+    config: DictConfig
 
     @property
     def path(self) -> str:
@@ -43,9 +45,10 @@ class Stored:
 
     def node(self) -> DictConfig:
         """Return a copy of the node."""
-        node = pickle.loads(self.pickled)
-        assert isinstance(node, DictConfig)
-        return node
+        return clone(self.config)
+
+
+_known: WeakKeyDictionary[type[BaseModel], dict[str | None, dict[str, Stored]]] = WeakKeyDictionary()
 
 
 def stored_configs(schema: Schema, name: str, group: str | None = None) -> Iterator[Stored]:
@@ -58,15 +61,13 @@ def stored_configs(schema: Schema, name: str, group: str | None = None) -> Itera
     name, group
         Where the schema is found. Its groups stand below ``group``.
     """
-    _check_names(schema)
-    yield Stored(group, name, None, _dump(schema.tree.content(), schema.tree, ""))
-    seen: set[str] = set()
-    for site in _all_sites(schema.tree):
-        for option in site.options.values():
-            stored = _stored_option(site, option, group)
-            if stored.path not in seen:
-                seen.add(stored.path)
-                yield stored
+    known = _known.setdefault(schema.model, {})
+    if group not in known:
+        _check_names(schema)
+        options = [_stored_option(site, o, group) for site in _all_sites(schema.tree) for o in site.options.values()]
+        known[group] = {stored.path: stored for stored in options}
+        known[group][""] = Stored(group, "", None, _node(schema.tree.content(), schema.tree, ""))
+    yield from (replace(stored, name=stored.name or name) for stored in known[group].values())
 
 
 def _stored_option(site: Site, option: Option, above: str | None) -> Stored:
@@ -76,8 +77,8 @@ def _stored_option(site: Site, option: Option, above: str | None) -> Stored:
         values: dict[str, Any] = {path[-1]: None}
         for key in reversed(path[:-1]):
             values = {key: values}
-        return Stored(group, option.name, "_global_", pickle.dumps(OmegaConf.create(values)))
-    return Stored(group, option.name, None, _dump(option.content(), option.tree, site.group))
+        return Stored(group, option.name, "_global_", OmegaConf.create(values))
+    return Stored(group, option.name, None, _node(option.content(), option.tree, site.group))
 
 
 def _all_sites(tree: Tree) -> Iterator[Site]:
@@ -88,7 +89,7 @@ def _all_sites(tree: Tree) -> Iterator[Site]:
                 yield from _all_sites(option.tree)
 
 
-def _dump(values: dict[str, Any], tree: Tree, place: str) -> bytes:
+def _node(values: dict[str, Any], tree: Tree, place: str) -> DictConfig:
     """Return the node of a tree with its defaults list, its free dicts open."""
     node = OmegaConf.create(values)
     for path, free in tree.freedom():
@@ -97,7 +98,7 @@ def _dump(values: dict[str, Any], tree: Tree, place: str) -> bytes:
     defaults: list[Any] = [{site.group[prefix:]: site.default or MISSING} for _, site in tree.sites()]
     if defaults:
         node["defaults"] = ["_self_", *defaults]
-    return pickle.dumps(node)
+    return node
 
 
 def _at(node: DictConfig, path: Path) -> DictConfig:

@@ -20,13 +20,23 @@ Where = tuple[str | int, ...]
 
 
 class Missing:
-    """Stands where a value must still be set, since a text ``???`` can be a value."""
+    """Stands where a value must still be set, since a text ``???`` can be a value.
+
+    Parameters
+    ----------
+    reported
+        Whether the reason why there is no value is among the problems already.
+    """
+
+    def __init__(self, *, reported: bool) -> None:
+        self.reported = reported
 
     def __repr__(self) -> str:
         return MISSING
 
 
-_MISSING = Missing()
+_MISSING = Missing(reported=False)
+_UNRESOLVED = Missing(reported=True)
 
 
 def plain(cfg: DictConfig, problems: list[Problem]) -> dict[str, Any]:
@@ -93,7 +103,7 @@ def _resolved(cfg: DictConfig, path: Where, text: str, problems: list[Problem]) 
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0]
         problems.append(Problem(path, f"cannot be resolved: {reason}", value=text))
-        return _MISSING
+        return _UNRESOLVED
 
 
 def _set(data: Any, path: Where, value: Any) -> None:

@@ -81,7 +81,7 @@ class _Reader:
 
     def _value(self, value: Any, path: Where) -> Any:
         """Return a value with the objects that its texts stand for; report what is still to be set."""
-        if isinstance(value, Missing):
+        if isinstance(value, Missing) and not value.reported:
             name = ".".join(map(str, path))
             self._problems.append(Problem(path, "missing", hint=f"set it with {name}=<value>"))
         if isinstance(value, str):

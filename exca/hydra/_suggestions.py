@@ -57,12 +57,12 @@ def _walk(schema: Schema, data: Mapping[str, Any], path: Sequence[str | int]) ->
 
 
 def _of_none(owner: Entry | None, path: Sequence[str | int], depth: int) -> str | None:
-    """Advise to choose a node before setting its fields."""
+    """Advise to choose a node before its fields are set."""
     if owner is None or owner.site is None or depth >= len(path):
         return None
-    name = ".".join(map(str, path[:depth]))
-    options = ", ".join(f"{owner.site.group}={name}" for name in owner.site.options if name != "none")
-    return f"{name} is null here; choose its node first: {options}"
+    place, site = ".".join(map(str, path[:depth])), owner.site
+    options = ", ".join(f"{site.group}={name}" for name, option in site.options.items() if option.tree is not None)
+    return f"{place} has no node here; choose one first: {options}"
 
 
 def _of_member(owner: Entry | None, data: Mapping[str, Any], key: str, parent: list[str]) -> str | None:

@@ -1,0 +1,217 @@
+"""Errors come before anything runs, all at once, each with its value, its origin and what was meant."""
+
+from __future__ import annotations
+
+import pickle
+import textwrap
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra._internal.utils import create_config_search_path
+from hydra.core.utils import setup_globals
+from hydra.errors import CompactHydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from hydra_models import Everything, Experiment, Guarded, Required
+from omegaconf import OmegaConf
+
+import exca.hydra
+from exca.errors import InvalidConfig
+from exca.hydra import Problem, VolatileValueWarning
+from exca.hydra._loader import ModelLoader
+
+
+def problems(model: Any, *overrides: str, **where: Any) -> dict[str, Problem]:
+    """Return what is wrong with a composition, by field."""
+    with pytest.raises(InvalidConfig) as caught:
+        exca.hydra.compose(model, overrides, **where)
+    assert isinstance(caught.value, CompactHydraException)
+    found: tuple[Problem, ...] = caught.value.problems  # type: ignore[attr-defined]
+    assert len({problem.field for problem in found}) == len(found)
+    assert all(problem.field in str(caught.value) for problem in found)
+    return {problem.field: problem for problem in found}
+
+
+def test_incident_24_values_to_be_set_are_missing_and_never_text() -> None:
+    found = problems(Required, "model=conv")
+    assert {name: problem.message for name, problem in found.items()} == {"path": "missing", "steps": "missing"}
+    assert found["path"].hint == "set it with path=<value>"
+    assert problems(Required, "model=conv", "path=${steps}", "steps=???").keys() == {"path", "steps"}
+    assert problems(Experiment, "layers=[1,???]").keys() == {"layers.1"}
+    assert problems(Experiment, "note=???").keys() == {"note"}
+
+
+def test_every_problem_is_listed_with_its_override() -> None:
+    found = problems(Experiment, "optim.lr=-1", "seed=a", "+optim.speed=3", "model.name=convo", "data.fraction=1.5")
+    assert found.keys() == {"optim.lr", "seed", "optim.speed", "model.name", "data.fraction"}
+    assert found["optim.lr"].message == "Input should be greater than 0"
+    assert found["optim.lr"].value == "-1"
+    assert found["optim.lr"].origin == "override optim.lr=-1"
+    assert found["optim.speed"].origin == "override +optim.speed=3"
+    assert found["model.name"].hint == "did you mean conv?"
+
+
+def test_unknown_keys_are_listed_with_what_was_meant() -> None:
+    found = problems(Experiment, "model=transformer", "model.channels=4", "optim.lrr=3", "momentum=4", "xyz.a=1")
+    assert found["model.channels"].hint == "model.channels belongs to model=conv; model=transformer was chosen"
+    assert found["optim.lrr"].hint == "did you mean optim.lr?"
+    assert found["momentum"].hint == "did you mean optim.momentum?"
+    assert str(found["xyz.a"].hint).startswith("the fields of Experiment are model, optim")
+
+
+def test_a_field_below_none_says_to_choose_its_node() -> None:
+    found = problems(Experiment, "stop=null", "stop.patience=3")
+    assert found["stop.patience"].hint == "stop has no node here; choose one first: stop=default"
+
+
+def test_values_of_files_come_with_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "app", "defaults: [{model: wide}, _self_]\nseed: x\noptim:\n  lr: -3\n  lrr: 3\nlayers:\n- 1\n- y")
+    write(tmp_path, "model/wide", "name: transformer\n\ndim: abc")
+    where = {"config_dir": tmp_path, "config_name": "app"}
+    monkeypatch.chdir(tmp_path)
+    found = problems(Experiment, "seed=x", **where)
+    assert found["seed"].origin == "override seed=x"
+    found = problems(Experiment, **where)
+    origins = {name: problem.origin for name, problem in found.items()}
+    assert origins == {
+        "seed": "app.yaml:2",
+        "optim.lr": "app.yaml:4",
+        "optim.lrr": "app.yaml:5",
+        "layers.1": "app.yaml:8",
+        "model.dim": "model/wide.yaml:3",
+    }
+
+
+def test_values_of_packages_come_with_file_and_line(tmp_path: Path) -> None:
+    write(tmp_path, "app", "defaults: [_self_, extras/fast]\nseed: 1")
+    write(tmp_path, "extras/fast", "# @package optim\nmomentum: much")
+    found = problems(Experiment, config_dir=tmp_path, config_name="app")
+    assert found["optim.momentum"].origin == f"{tmp_path}/extras/fast.yaml:2"
+
+
+def test_config_path_is_relative_to_the_calling_file(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    write(tmp_path, "conf/app", "seed: 3")
+    script.write_text("import exca.hydra\nmade = exca.hydra.compose(model, config_path='conf', config_name='app')\n")
+    names: dict[str, Any] = {"model": Experiment}
+    exec(compile(script.read_text(), str(script), "exec"), names)
+    assert names["made"].seed == 3
+
+
+def test_interpolations_are_resolved_and_dead_ones_reported(tmp_path: Path) -> None:
+    assert exca.hydra.compose(Experiment, ["seed=${layers.0}", "note=n${seed}", "layers=[5,${seed}]"]).note == "n5"
+    found = problems(Experiment, "note=${nowhere}", "seed=${optim.lr}")
+    assert found["note"].value == "${nowhere}"
+    assert found["note"].origin == "override note=${nowhere}"
+    assert found["seed"].message.startswith("Input should be a valid integer")
+    assert exca.hydra.compose(Experiment, ["note=${hydra:job.config_name}"]).note == "experiment"
+
+
+def test_secrets_are_never_shown() -> None:
+    found = problems(Guarded, "token=[swordfish]")
+    assert found["token"].value == "**********"
+    assert "swordfish" not in str(found["token"].message)
+
+
+def test_problems_of_hydra_stay_short() -> None:
+    with pytest.raises(MissingConfigException, match="Could not find 'model/convv'"):
+        exca.hydra.compose(Experiment, ["model=convv"])
+    with pytest.raises(MissingConfigException, match="Cannot find primary config 'absent'"):
+        exca.hydra.compose(Experiment, config_name="absent")
+    with pytest.raises(OverrideParseException):
+        exca.hydra.compose(Experiment, ["seed=[1"])
+
+
+def test_errors_survive_pickling() -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        exca.hydra.compose(Experiment, ["seed=a"])
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.problems) == (str(caught.value), caught.value.problems)  # type: ignore[attr-defined]
+
+
+def test_to_model_takes_any_config_and_names_no_origin_it_does_not_know() -> None:
+    cfg = OmegaConf.create({"seed": "a", "optim": {"lr": 0.5}})
+    with pytest.raises(InvalidConfig) as caught:
+        exca.hydra.to_model(cfg, Experiment)
+    (problem,) = caught.value.problems  # type: ignore[attr-defined]
+    assert (problem.field, problem.origin) == ("seed", None)
+    cfg.seed = 1
+    assert exca.hydra.to_model(cfg, Experiment) == Experiment(seed=1, optim={"lr": 0.5})  # type: ignore[arg-type]
+
+
+def test_unions_without_discriminator_are_named_by_their_path_alone() -> None:
+    found = exca_problems_of_everything("either={path: [1]}", "models=[{name: conv, channels: 0}]")
+    assert "models.0.channels" in found
+    assert all(part.split(".")[0] in ("either", "models") for part in found)
+
+
+def exca_problems_of_everything(*overrides: str) -> set[str]:
+    with pytest.raises(InvalidConfig) as caught:
+        exca.hydra.compose(Everything, overrides)
+    return {problem.field for problem in caught.value.problems}  # type: ignore[attr-defined]
+
+
+class TestSweeps:
+    """All points are looked at before one is run (incident 27)."""
+
+    @pytest.fixture
+    def loader(self) -> ModelLoader:
+        from hydra import version
+
+        version.setbase("1.3")
+        setup_globals()
+        return ModelLoader(create_config_search_path(None), Experiment)
+
+    def test_incident_27_every_bad_point_is_listed_before_anything_runs(self, loader: ModelLoader) -> None:
+        master = loader.load_configuration("experiment", [], RunMode.MULTIRUN)
+        points = [[f"optim.lr={lr}", f"seed={seed}"] for lr in ("0.1", "-1", "x") for seed in ("0", "1")]
+        points += [["model=transformer", "model.channels=3", "seed=q"], ["model=convv"]]
+        with pytest.raises(InvalidConfig) as caught:
+            exca.hydra.read_points(loader, master, points, Experiment, first=10)
+        found = [(problem.point, problem.field) for problem in caught.value.problems]  # type: ignore[attr-defined]
+        assert found == [
+            (12, "optim.lr"), (13, "optim.lr"), (14, "optim.lr"), (15, "optim.lr"),
+            (16, "model.channels"), (16, "seed"), (17, ""),
+        ]  # fmt: skip
+        text = str(caught.value)
+        assert text.startswith("Experiment: 5 problems in 6 of 8 points; nothing was submitted.")
+        assert text.count("Input should be greater than 0") == 1
+        assert "#13  optim.lr=-1 seed=1" in text
+
+    def test_good_points_become_models(self, loader: ModelLoader) -> None:
+        master = loader.load_configuration("experiment", [], RunMode.MULTIRUN)
+        points = [["seed=1"], ["seed=2", "model=transformer"]]
+        models = exca.hydra.read_points(loader, master, points, Experiment)
+        assert [model.seed for model in models] == [1, 2]
+        configs = [loader.load_sweep_config(master, texts) for texts in points]
+        assert exca.hydra.validate_points(configs, Experiment, points) == models
+
+    def test_many_bad_points_are_listed_by_number(self, loader: ModelLoader) -> None:
+        master = loader.load_configuration("experiment", [], RunMode.MULTIRUN)
+        points = [["optim.lr=-1", f"seed={seed}"] for seed in range(40)]
+        with pytest.raises(InvalidConfig, match=r"points #12-39"):
+            exca.hydra.read_points(loader, master, points, Experiment)
+
+
+class TestVolatile:
+    """A value of the run in the uid makes every run new (incident 29)."""
+
+    def test_incident_29_a_value_of_the_run_in_the_uid_is_warned_of_once(self) -> None:
+        with pytest.warns(VolatileValueWarning, match=r"Guarded.name is \$\{now:%Y\}"):
+            exca.hydra.compose(Guarded, ["name=${now:%Y}"])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            exca.hydra.compose(Guarded, ["name=${now:%Y}"])
+
+    def test_fields_outside_the_uid_may_hold_values_of_the_run(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            exca.hydra.compose(Guarded, ["comment=${now:%Y}"])
+            exca.hydra.compose(Experiment, ["infra.folder=out/${now:%Y}"])
+
+
+def write(root: Path, name: str, text: str) -> None:
+    file = root / f"{name}.yaml"
+    file.parent.mkdir(exist_ok=True, parents=True)
+    file.write_text(textwrap.dedent(text) + "\n")
