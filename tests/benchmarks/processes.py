@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from tests.benchmarks.environments import HERE, ROOT, Environment, scratch
+from tests.benchmarks.rounds import alternate, medians
 from tests.benchmarks.workloads import EXCA, FLOOR, OURS, Seconds
 
 IMPORT = "import time; t = time.perf_counter(); {0}; print(time.perf_counter() - t)"
 BOUND = str(HERE / "apps" / "bound.py")
 PLAIN = str(HERE / "apps" / "plain.py")
 SCAN = str(HERE / "apps" / "scan.py")
-
-
-def alternate(rounds: int, commands: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
-    """Run the commands in turn, A B C A B C, so that a change of load hits all of them."""
-    found: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(rounds):
-        for name, command in commands.items():
-            found[name].append(command())
-    return found
-
-
-def medians(rounds: int, commands: Mapping[str, Callable[[], float]]) -> Seconds:
-    """Return the median of every command."""
-    return {name: statistics.median(values) for name, values in alternate(rounds, commands).items()}
 
 
 def imports(ours: Environment, peers: Environment, rounds: int) -> Seconds:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.benchmarks.environments import Environment
+from tests.benchmarks.rounds import Command, medians
 
 # Column title -> the module under subjects/ that does the work. Ours and the peer run the very same file.
 OURS, EXCA, FLOOR = "exca-hydra", "exca 0.6.0", "floor"
@@ -71,16 +71,12 @@ class Workload:
         What is prepared in the root folder stays there for other workloads.
         """
         able = [name for name in SUBJECTS if size <= self.limit.get(name, size)]
-        found: dict[str, list[float]] = {name: [] for name in able}
-        for _ in range(rounds):
-            for name in list(found):
-                folder = self._folder(name, size, environments[name], root)
-                seconds = environments[name].measure(SUBJECTS[name], self.name, size, folder)
-                if seconds is None:
-                    del found[name]
-                else:
-                    found[name].append(seconds)
-        return {name: statistics.median(values) for name, values in found.items()}
+
+        def measuring(name: str) -> Command:
+            place = environments[name]
+            return lambda: place.measure(SUBJECTS[name], self.name, size, self._folder(name, size, place, root))
+
+        return medians(rounds, {name: measuring(name) for name in able})
 
     def _folder(self, name: str, size: int, environment: Environment, root: Path) -> Path:
         if self.prepare is None:
