@@ -60,7 +60,7 @@ def to_config_model(function: Callable[..., Any]) -> type[pydantic.BaseModel]:
     Raises
     ------
     TypeError
-        if the function takes ``*args`` or ``**kwargs``, or has a parameter that a pydantic field cannot be named after.
+        if the function takes ``*args`` or ``**kwargs``, or has a parameter whose name no field can have.
 
     Examples
     --------
@@ -104,14 +104,18 @@ def _model(
     function: Callable[..., Any], members: dict[str, Any], annotations: dict[str, Any] | None = None
 ) -> type[pydantic.BaseModel]:
     where = inspect.unwrap(function)
-    hints = typing.get_type_hints(where.__init__ if isinstance(where, type) else where, include_extras=True)
+    source: Any = where
+    if isinstance(where, type):
+        source = source.__init__
+    hints = typing.get_type_hints(source, include_extras=True)
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise TypeError(f"{function.__qualname__} takes {parameter}: only named parameters can be fields")
         if name in members or name.startswith(("_", "model_")):
             raise TypeError(f"{function.__qualname__} has a parameter {name!r}, which no field can be called")
-        fields[name] = hints.get(name, Any)
+        given = Any if parameter.annotation is parameter.empty or isinstance(parameter.annotation, str) else None
+        fields[name] = hints.get(name, given or parameter.annotation)
         if parameter.default is not parameter.empty:
             members[name] = parameter.default
     namespace = {
@@ -122,7 +126,9 @@ def _model(
         "model_config": pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True),
         **members,
     }
-    return type(pydantic.BaseModel)(function.__name__, (pydantic.BaseModel,), namespace)
+    metaclass: Any = type(pydantic.BaseModel)
+    model: type[pydantic.BaseModel] = metaclass(function.__name__, (pydantic.BaseModel,), namespace)
+    return model
 
 
 def _values(config: pydantic.BaseModel, function: Callable[..., Any]) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def _reachable(cls: type, function: Callable[..., Any]) -> dict[str, types.CodeT
     """All code objects that make up the computation, by a name that does not depend on where they stand."""
     found: dict[str, types.CodeType] = {}
     modules = {function.__module__, *(base.__module__ for base in _own_bases(cls))}
-    queue = [function, *(method for base in _own_bases(cls) for method in _functions(base))]
+    queue: list[Any] = [function, *(method for base in _own_bases(cls) for method in _functions(base))]
     while queue:
         current = queue.pop()
         module = main_name() if current.__module__ == "__main__" else current.__module__

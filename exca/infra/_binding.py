@@ -68,7 +68,8 @@ def task_of(config: BaseModel, field: str) -> Task:
     infra = bound_infra(config, field)
     if infra is None:
         raise InvalidInfra(f"{type(config).__qualname__}.{field} is None: give it an infra, {{}} for the defaults")
-    return infra.bound_task()
+    task: Task = infra.bound_task()
+    return task
 
 
 def bound_infra(config: BaseModel, field: str) -> Any:
@@ -92,15 +93,15 @@ def make_task(config: BaseModel, infra: BaseInfra, method: Method) -> Task:
 
 def _own(raw: Any, config: BaseModel, field: str, *, copied: bool) -> BaseInfra:
     default = _default(type(config), field)
-    if not isinstance(raw, BaseInfra):  # somebody assigned a dict
-        raw = type(default or BaseInfra()).model_validate(raw)
-        seed(raw, default)
-    elif copied:
-        raw = raw.__deepcopy__()
-    else:
-        return raw
-    _write(config, field, raw)
-    return raw
+    if isinstance(raw, BaseInfra):
+        if not copied:
+            return raw
+        infra = raw.__deepcopy__()
+    else:  # somebody assigned a dict
+        infra = type(default or BaseInfra()).model_validate(raw)
+        seed(infra, default)
+    _write(config, field, infra)
+    return infra
 
 
 def _excluded(config: BaseModel, method: Method) -> Collection[str]:
@@ -132,7 +133,7 @@ def method_of(cls: type[BaseModel], field: str) -> Method | None:
 
 def computations(cls: type[BaseModel]) -> dict[str, str]:
     """The computations of a class: method name to the name of its infra field."""
-    found = {}
+    found: dict[str, str] = {}
     for base in cls.__mro__:
         for name, value in vars(base).items():
             applied = getattr(value, "__exca_applied__", None)
@@ -169,7 +170,7 @@ def declare(infra: BaseInfra, owner: type[BaseModel], field: str) -> None:
     owner.model_config.setdefault("extra", "forbid")
     if "__exca_guard__" not in vars(owner):
         owner.__exca_guard__ = True  # type: ignore[attr-defined]
-        owner.__setattr__ = _guard(owner.__setattr__)  # type: ignore[method-assign, assignment]
+        owner.__setattr__ = _guard(owner.__setattr__)  # type: ignore[method-assign]
 
     def prepare(self: BaseModel) -> BaseModel:
         """After validation: the class's infra lends the fields that the instance's infra does not set."""

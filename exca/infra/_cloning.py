@@ -48,7 +48,7 @@ def _updated(current: Any, update: Any) -> Any:
 
 
 def _other_member(current: BaseModel, update: Mapping[str, Any]) -> bool:
-    """Whether the update chooses another member of a discriminated union: the old member's fields then mean nothing."""
+    """Whether the update chooses another member of a union: the fields of the old one then mean nothing."""
     for name, field in type(current).model_fields.items():
         if name in update and get_origin(field.annotation) is Literal:
             return update[name] not in get_args(field.annotation)

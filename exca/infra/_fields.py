@@ -18,7 +18,7 @@ JobMode = Literal["cached", "retry", "force", "read-only"]
 
 
 def _mode_bits(value: Any) -> Any:
-    """Accept ``"0o770"`` and ``"770"``, since YAML 1.2 has no way to write an octal number that everyone reads alike."""
+    """Accept ``"0o770"`` and ``"770"``: no way to write an octal number in YAML is read alike by everyone."""
     if isinstance(value, str):
         try:
             return int(value.removeprefix("0o"), 8)
@@ -36,7 +36,7 @@ class ExecutionFields(BaseModel):
         process ends. ``"processpool"``, ``"threadpool"``: workers that end with this process. ``"debug"``: this
         process, and exceptions propagate to the debugger. ``"slurm"``; ``"auto"``: Slurm where a controller answers,
         else local. Any other name: a submitit plugin.
-    max_workers: upper bound of jobs at work at once; None: the cores this process may use (local), or no bound (Slurm).
+    max_workers: upper bound of jobs at work at once; None: the cores this process may use (local), no bound (Slurm).
     logs: folder of a job's log files; ``{folder}``, ``{user}`` and ``%j`` (job id) are filled in.
     workdir: folder in which jobs run.
     job_name: name shown by the scheduler; None: class and method.
@@ -82,8 +82,9 @@ class BaseInfra(ExecutionFields):
     ----------
     folder: root of the cache; None: nothing is stored on disk.
     version: change it when the code changes what comes out; part of the uid.
-    mode: ``"cached"``: give what is stored, value or error, else compute. ``"retry"``: the same, but compute again what
-        failed. ``"force"``: compute again. ``"read-only"``: never compute. ``force`` and ``retry`` act once per config.
+    mode: ``"cached"``: give what is stored, value or error, else compute. ``"retry"``: the same, but compute again
+        what failed. ``"force"``: compute again. ``"read-only"``: never compute. ``force`` and ``retry`` act once per
+        config.
     permissions: mode bits of new folders and files, such as ``0o770``; None: the umask decides.
     keep_in_ram: also keep the value in this process, for this config object.
     code_change: what to do if the code of the computation differs from the code that made the stored result.

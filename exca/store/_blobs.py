@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ class FolderBlobs:
     Formats: ``.npy`` version 1-3 (numpy.lib.format), Apache Parquet, JSON text, pickle protocol 5.
     """
 
-    def __init__(self, folder: Path, permissions: Permissions = None) -> None:
+    def __init__(self, folder: str, permissions: Permissions = None) -> None:
         self.folder = folder
         self._permissions = permissions
         self.names: list[str] = []
@@ -31,16 +32,15 @@ class FolderBlobs:
         """Store a value of that kind and return the name of its file inside the folder."""
         content = value if isinstance(value, bytes) else _WRITERS[kind](value)
         name = f"value-{secrets.token_hex(6)}.{_SUFFIX[kind]}"
-        write_whole(self.folder / name, content, self._permissions, durable=True)
+        write_whole(os.path.join(self.folder, name), content, self._permissions, durable=True)
         self.names.append(name)
         return name
 
     def read(self, kind: str, name: str) -> Any:
         """Load a value that `write` stored."""
-        path = self.folder / name
-        if path.parent != self.folder:  # a name is data from disk: it must not lead elsewhere
+        if os.path.basename(name) != name:  # a name is data from disk: it must not lead elsewhere
             raise CorruptResult(f"{self.folder} refers to a file outside of it: {name!r}")
-        return _READERS[kind](path)
+        return _READERS[kind](Path(self.folder, name))
 
 
 def _array_bytes(value: Any) -> memoryview:

@@ -12,11 +12,10 @@ import json
 import os
 import threading
 import time
-from pathlib import Path
 from typing import Final
 
 from exca.liveness import Stamp
-from exca.store._files import Permissions, remove_quietly, temporary_path, write_whole
+from exca.store._files import Permissions, remove_quietly, temporary_path
 
 __all__ = ["Claim", "ClaimWatch"]
 
@@ -31,39 +30,37 @@ class Claim:
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     claim = Claim.take(Path(folder) / "claim.json")
+    ...     claim = Claim.take(os.path.join(folder, "claim.json"))
     ...     claim.release()
     """
 
-    __slots__ = ("_token", "path")
+    __slots__ = ("_inode", "path")
 
-    def __init__(self, path: Path, token: str) -> None:
+    def __init__(self, path: str, inode: int) -> None:
         self.path = path
-        self._token = token
+        self._inode = inode
 
     @classmethod
-    def take(cls, path: Path, permissions: Permissions = None) -> Claim | None:
+    def take(cls, path: str, permissions: Permissions = None) -> Claim | None:
         """Try to claim; None if somebody alive holds the claim. The folder must exist."""
-        stamp = Stamp.current().to_dict()
-        token = f"{os.getpid()}-{threading.get_ident()}-{time.time_ns()}"
-        text = json.dumps({"token": token, "process": stamp, "since": time.time()}).encode()
-        temporary = temporary_path(path)
-        write_whole(temporary, text, permissions)
-        try:
-            if not _link(temporary, path):
-                return None
-        finally:
-            remove_quietly(temporary)
-        claim = cls(path, token)
-        _HEART.add(path)
-        return claim
+        text = json.dumps({"process": Stamp.current().to_dict(), "since": time.time_ns()}).encode()
+        for _ in range(2):
+            try:
+                inode = _create(path, text, permissions)
+            except FileExistsError:
+                if ClaimWatch(path).alive():
+                    return None
+            else:
+                _HEART.add(path)
+                return cls(path, inode)
+        return None
 
     def release(self) -> None:
         """Give the claim back; nothing happens if somebody took it over."""
         _HEART.discard(self.path)
-        note = _read(self.path)
-        if note is not None and note.get("token") == self._token:
-            remove_quietly(self.path)
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(self.path).st_ino == self._inode:
+                os.unlink(self.path)
 
     def __enter__(self) -> Claim:
         return self
@@ -79,7 +76,7 @@ class ClaimWatch:
     that clocks which disagree do no harm.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
         self._last: tuple[int, float] | None = None
 
@@ -104,7 +101,7 @@ class ClaimWatch:
 
     def _silent(self) -> bool:
         try:
-            beat = self._path.stat().st_mtime_ns
+            beat = os.stat(self._path).st_mtime_ns
         except FileNotFoundError:
             return True
         now = time.monotonic()
@@ -120,10 +117,10 @@ class _Heart:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._paths: set[Path] = set()
+        self._paths: set[str] = set()
         self._pid = 0
 
-    def add(self, path: Path) -> None:
+    def add(self, path: str) -> None:
         with self._lock:
             if self._pid != os.getpid():  # first use, or a fork: threads do not survive one, nor do the claims
                 self._pid = os.getpid()
@@ -131,7 +128,7 @@ class _Heart:
                 threading.Thread(target=self._beat, name="exca-claims", daemon=True).start()
             self._paths.add(path)
 
-    def discard(self, path: Path) -> None:
+    def discard(self, path: str) -> None:
         with self._lock:
             self._paths.discard(path)
 
@@ -148,27 +145,25 @@ class _Heart:
 _HEART = _Heart()
 
 
-def _link(temporary: Path, path: Path) -> bool:
-    """Create the claim from a whole file, so that nobody ever reads half a note."""
-    for _ in range(2):
-        try:
-            os.link(temporary, path)
-            return True
-        except FileExistsError:
-            if ClaimWatch(path).alive():
-                return False
-        except OSError:  # no hard links here: exclusive creation is the next best
-            with contextlib.suppress(FileExistsError), open(path, "xb") as stream:
-                stream.write(temporary.read_bytes())
-                return True
-            if ClaimWatch(path).alive():
-                return False
-    return False
-
-
-def _read(path: Path) -> dict[str, object] | None:
+def _create(path: str, text: bytes, permissions: Permissions) -> int:
+    """Create the note, and return its inode. It is small enough to be written in one go."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        data = json.loads(path.read_bytes())
+        os.write(descriptor, text)
+        if permissions is not None:
+            os.fchmod(descriptor, permissions & ~0o111)
+        return os.fstat(descriptor).st_ino
+    except BaseException:  # a full disk must not leave a claim behind that nobody holds
+        remove_quietly(path)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: str) -> dict[str, object] | None:
+    try:
+        with open(path, "rb") as stream:
+            data = json.loads(stream.read())
     except FileNotFoundError:
         return None
     except ValueError:
@@ -176,7 +171,7 @@ def _read(path: Path) -> dict[str, object] | None:
     return data if isinstance(data, dict) else {}
 
 
-def _clear(path: Path, seen: dict[str, object]) -> None:
+def _clear(path: str, seen: dict[str, object]) -> None:
     """Remove a dead claim; of several processes that try, one wins, and a fresh claim is put back."""
     aside = temporary_path(path)
     try:

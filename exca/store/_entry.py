@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -117,5 +117,5 @@ class Store(Protocol):
     def entry(self, uid: str) -> Entry:
         """The place of that uid, which may not exist yet."""
 
-    def entries(self, prefix: str) -> list[Entry]:
+    def entries(self, prefix: str) -> Sequence[Entry]:
         """All places whose uid starts with ``prefix/``."""

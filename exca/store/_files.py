@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import itertools
 import os
 import secrets
 import socket
@@ -14,36 +16,45 @@ __all__ = ["Permissions", "make_folder", "publish", "remove_quietly", "temporary
 Permissions = int | None
 
 
-def temporary_path(target: Path) -> Path:
+def temporary_path(target: str) -> str:
     """A name beside the target that no other writer (thread, process, container, node) uses."""
-    writer = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(6)}"
-    return target.with_name(f".{target.name[:64]}.{writer}.tmp")
+    folder, name = os.path.split(target)
+    return os.path.join(folder, f".{name[:64]}.{_writer(os.getpid())}-{next(_COUNT)}.tmp")
 
 
-def make_folder(folder: Path, permissions: Permissions) -> None:
+@functools.lru_cache(maxsize=2)
+def _writer(pid: int) -> str:
+    # random, too: containers may share a host name and a pid
+    return f"{socket.gethostname()[:32]}-{pid}-{secrets.token_hex(6)}"
+
+
+_COUNT = itertools.count()
+
+
+def make_folder(path: str, permissions: Permissions) -> None:
     """Create a folder and its parents.
 
     Parameters
     ----------
-    folder: what to create; existing is fine.
+    path: what to create; existing is fine.
     permissions: mode bits for the folders created here, for example ``0o770``; None leaves it to the umask. Read
         access to a folder includes entering it.
     """
     if permissions is None:
-        folder.mkdir(parents=True, exist_ok=True)
+        os.makedirs(path, exist_ok=True)
         return
     missing = []
-    probe = folder
+    probe = Path(path)
     while not probe.exists():
         missing.append(probe)
         probe = probe.parent
-    for path in reversed(missing):
+    for folder in reversed(missing):
         with contextlib.suppress(FileExistsError):
-            path.mkdir()
-            path.chmod(permissions | (permissions & 0o444) >> 2)
+            folder.mkdir()
+            folder.chmod(permissions | (permissions & 0o444) >> 2)
 
 
-def write_whole(target: Path, content: bytes, permissions: Permissions = None, *, durable: bool = False) -> None:
+def write_whole(target: str, content: bytes, permissions: Permissions = None, *, durable: bool = False) -> None:
     """Write a file that replaces the target in one step.
 
     Parameters
@@ -61,7 +72,7 @@ def write_whole(target: Path, content: bytes, permissions: Permissions = None, *
         raise
 
 
-def publish(target: Path, content: bytes, permissions: Permissions = None, *, replace: bool) -> bool:
+def publish(target: str, content: bytes, permissions: Permissions = None, *, replace: bool) -> bool:
     """Write a durable file; without ``replace`` the first writer wins.
 
     Returns
@@ -78,13 +89,13 @@ def publish(target: Path, content: bytes, permissions: Permissions = None, *, re
         remove_quietly(temporary)
 
 
-def remove_quietly(path: Path) -> None:
+def remove_quietly(path: str) -> None:
     """Remove a file that may already be gone."""
     with contextlib.suppress(FileNotFoundError):
-        path.unlink()
+        os.unlink(path)
 
 
-def _link_first(temporary: Path, target: Path) -> bool:
+def _link_first(temporary: str, target: str) -> bool:
     """Give the temporary file its final name unless that name is taken."""
     try:
         os.link(temporary, target)
@@ -94,16 +105,16 @@ def _link_first(temporary: Path, target: Path) -> bool:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
             raise
         # A file system without hard links: a rename is still whole; of two writers in the same instant the last wins.
-        if target.exists():
+        if os.path.exists(target):
             return False
         os.replace(temporary, target)
     return True
 
 
-def _write_temporary(target: Path, content: bytes, permissions: Permissions, *, durable: bool) -> Path:
+def _write_temporary(target: str, content: bytes, permissions: Permissions, *, durable: bool) -> str:
     temporary = temporary_path(target)
     try:
-        with open(temporary, "wb") as stream:
+        with open(temporary, "xb") as stream:
             stream.write(content)
             if permissions is not None:
                 os.fchmod(stream.fileno(), permissions & ~0o111)

@@ -39,18 +39,18 @@ class FolderStore:
     permissions: mode bits for new folders and files (execute bits apply to folders only); None: the umask decides.
     """
 
-    def __init__(self, folder: Path, permissions: Permissions = None) -> None:
-        self.folder = folder
+    def __init__(self, folder: str | os.PathLike[str], permissions: Permissions = None) -> None:
+        self.folder = os.fspath(folder)
         self.permissions = permissions
 
     def entry(self, uid: str) -> FolderEntry:
         # docstring inherited
-        return FolderEntry(self.folder / uid, self.permissions)
+        return FolderEntry(os.path.join(self.folder, uid), self.permissions)
 
     def entries(self, prefix: str) -> list[FolderEntry]:
         # docstring inherited
         try:
-            names = sorted(os.listdir(self.folder / prefix))
+            names = sorted(os.listdir(os.path.join(self.folder, prefix)))
         except (FileNotFoundError, NotADirectoryError):
             return []
         return [self.entry(f"{prefix}/{name}") for name in names if not name.startswith(".")]
@@ -59,16 +59,21 @@ class FolderStore:
 class FolderEntry:
     """One uid folder."""
 
-    __slots__ = ("_permissions", "path")
+    __slots__ = ("_folder", "_permissions")
 
-    def __init__(self, path: Path, permissions: Permissions) -> None:
-        self.path = path
+    def __init__(self, folder: str, permissions: Permissions) -> None:
+        self._folder = folder  # a plain string: a warm call does little else than open one file in it
         self._permissions = permissions
+
+    @property
+    def path(self) -> Path:
+        # docstring inherited
+        return Path(self._folder)
 
     def outcome(self) -> Outcome | None:
         # docstring inherited
         try:
-            with open(os.path.join(self.path, _RESULT), "rb") as stream:
+            with open(self._file(_RESULT), "rb") as stream:
                 text = stream.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -104,7 +109,7 @@ class FolderEntry:
 
     def write_value(self, value: Any, facts: Mapping[str, Any], *, replace: bool) -> bool:
         # docstring inherited
-        blobs = FolderBlobs(self.path, self._permissions)
+        blobs = FolderBlobs(self._folder, self._permissions)
         try:
             record = {
                 "exca": FORMAT,
@@ -132,34 +137,35 @@ class FolderEntry:
             "error": describe_error(error),
             "files": [],
         }
-        return self._publish(record, FolderBlobs(self.path, self._permissions), replace=replace)
+        return self._publish(record, FolderBlobs(self._folder, self._permissions), replace=replace)
 
     def prepare(self, manifests: Mapping[str, str], *, replace: bool = False) -> None:
         # docstring inherited
-        make_folder(self.path, self._permissions)
+        make_folder(self._folder, self._permissions)
         for name, text in manifests.items():
-            target = self.path / name
-            if replace or not target.exists():
+            target = self._file(name)
+            if replace or not os.path.exists(target):
                 write_whole(target, text.encode(), self._permissions)
 
     def read_note(self, name: str) -> str | None:
         # docstring inherited
         try:
-            return (self.path / name).read_text()
+            with open(self._file(name)) as stream:
+                return stream.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     def write_note(self, name: str, text: str) -> None:
         # docstring inherited
-        write_whole(self.path / name, text.encode(), self._permissions)
+        write_whole(self._file(name), text.encode(), self._permissions)
 
     def claim(self) -> Claim | None:
         # docstring inherited
-        return Claim.take(self.path / _CLAIM, self._permissions)
+        return Claim.take(self._file(_CLAIM), self._permissions)
 
     def watch(self) -> ClaimWatch:
         # docstring inherited
-        return ClaimWatch(self.path / _CLAIM)
+        return ClaimWatch(self._file(_CLAIM))
 
     def link(self, name: str, target: Path) -> None:
         # docstring inherited
@@ -174,15 +180,18 @@ class FolderEntry:
         with contextlib.suppress(CorruptResult):
             outcome = self.outcome()
             files = [] if outcome is None else outcome.record.get("files", [])
-            remove_quietly(self.path / _RESULT)
+            remove_quietly(self._file(_RESULT))
             self._discard(files)
         for name in (_RESULT, "job.json", "submitit", "code"):
-            remove_quietly(self.path / name)
+            remove_quietly(self._file(name))
+
+    def _file(self, name: str) -> str:
+        return os.path.join(self._folder, name)
 
     def _publish(self, record: dict[str, Any], blobs: FolderBlobs, *, replace: bool) -> bool:
         old = self._files_of_current() if replace else []
         content = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
-        won = publish(self.path / _RESULT, content, self._permissions, replace=replace)
+        won = publish(self._file(_RESULT), content, self._permissions, replace=replace)
         self._discard(old if won else blobs.names)
         return won
 
@@ -196,10 +205,10 @@ class FolderEntry:
     def _discard(self, names: list[str]) -> None:
         for name in names:
             if os.path.basename(name) == name:
-                remove_quietly(self.path / name)
+                remove_quietly(self._file(name))
 
     def _load(self, record: Mapping[str, Any]) -> Any:
-        blobs = FolderBlobs(self.path, self._permissions)
+        blobs = FolderBlobs(self._folder, self._permissions)
         kind, content = record["format"], record["value"]
         try:
             if kind == "pickle":
@@ -221,7 +230,7 @@ def _described_value(value: Any, blobs: FolderBlobs) -> dict[str, Any]:
         text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     except (NotSafelyStorable, RecursionError):
         for name in blobs.names:
-            remove_quietly(blobs.folder / name)
+            remove_quietly(os.path.join(blobs.folder, name))
         blobs.names.clear()
         return {"format": "pickle", "value": blobs.write("pickle", dumps(value)), "files": blobs.names}
     if len(text) > INLINE_BYTES:

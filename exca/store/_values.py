@@ -54,7 +54,7 @@ def encode(value: Any, blobs: BlobWriter) -> Json:
     NotSafelyStorable
         for a type that has no exact, safe form here (a class instance, an object array).
     """
-    kind = type(value)
+    kind: type[Any] = value.__class__
     if kind in _PLAIN:
         return value
     if kind is float:
@@ -86,7 +86,8 @@ def decode(data: Json, blobs: BlobReader) -> Any:
         return data
     if "$" not in data:
         return {key: decode(item, blobs) for key, item in data.items()}
-    tag, content = data["$"], data.get("v")
+    tag: Any = data["$"]
+    content: Any = data.get("v")
     if tag in _DECODERS:
         return _DECODERS[tag](content)
     if tag in _CONTAINERS:

@@ -15,7 +15,7 @@ from exca import execution
 from exca.errors import JobCancelled, JobFailed, ResultNotFound, UnstableIdentity
 from exca.main_module import main_name, set_main_name
 from exca.policy import Action
-from exca.store import FolderStore
+from exca.store import Entry
 from exca.task._job import TaskJob
 from exca.task._note import note_submission
 
@@ -96,10 +96,8 @@ def _call_of(task: Task, replace: bool) -> execution.Call:
         return execution.Call(_run_here, (task, replace), name=name)
     arguments = (task.config, task.method.field, task.uid, replace)
     on_lost = None
-    if task.entry is not None and task.store is not None and not replace:
-        on_lost = functools.partial(
-            _store_loss, task.settings.folder, task.settings.permissions, task.uid, task._facts()
-        )
+    if task.entry is not None and not replace:  # a lost recomputation leaves the old result as it is
+        on_lost = functools.partial(_store_loss, task.entry, task.uid, task._facts())
     return execution.Call(_run_submitted, arguments, name=name, on_lost=on_lost)
 
 
@@ -120,11 +118,8 @@ def _run_submitted(config: BaseModel, field: str, uid: str, replace: bool) -> An
     return value if task.entry is None else None
 
 
-def _store_loss(
-    folder: Path, permissions: int | None, uid: str, facts: dict[str, Any], reason: str, log: Path
-) -> None:
+def _store_loss(entry: Entry, uid: str, facts: dict[str, Any], reason: str, log: Path) -> None:
     """What whoever watches a job calls when it ended without a result."""
-    entry = FolderStore(Path(folder).expanduser().absolute(), permissions).entry(uid)
     kind = JobCancelled if "cancel" in reason else JobFailed
     entry.write_error(kind(f"{uid}: {reason}; see {log}"), facts, replace=False)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import functools
 import logging
+import os
 import threading
 import time
 import warnings
@@ -21,6 +21,7 @@ from exca.errors import (
     ConfigChanged,
     CorruptResult,
     DefaultsChanged,
+    JobFailed,
     ResultNotFound,
     ResultNotStored,
     UidCollision,
@@ -36,6 +37,7 @@ from exca.task._submission import submit_all, submit_calls
 __all__ = ["MISSING", "Task"]
 
 MISSING: Final = object()
+_CANCEL_S: Final = 30.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -59,9 +61,11 @@ class Task:
         self.function = method.function
         self.ram: Any = MISSING  # only what may be handed out without a look at anything else
         self._exclude = exclude
+        self._excluded: tuple[str, ...] | None = None
         self._kept: Any = MISSING
         self._identity: Identity | None = None
         self._uid: str | None = None
+        self._entry: Entry | None = None
         self._job: TaskJob | None = None
         self._replacing: execution.Job | None = None
         self._acted = False
@@ -98,11 +102,13 @@ class Task:
             self._uid = f"{name}/{identity.name}"
         return self._uid
 
-    @functools.cached_property
+    @property
     def excluded(self) -> tuple[str, ...]:
         """Fields that do not enter the uid."""
-        field = self.method.field
-        return (*(() if field.startswith("_") else (field,)), *self._exclude())
+        if self._excluded is None:
+            field = self.method.field
+            self._excluded = (*(() if field.startswith("_") else (field,)), *self._exclude())
+        return self._excluded
 
     def _check_unchanged(self, known: Identity) -> None:
         if identify(self.config, exclude=self.excluded).digest != known.digest:
@@ -113,16 +119,19 @@ class Task:
 
     # ------------------------------------------------------------------ places
 
-    @functools.cached_property
+    @property
     def store(self) -> Store | None:
         """Where results live; None without a folder."""
         folder = self.settings.folder
-        return None if folder is None else FolderStore(Path(folder).expanduser().absolute(), self.settings.permissions)
+        return None if folder is None else FolderStore(_absolute(folder), self.settings.permissions)
 
-    @functools.cached_property
+    @property
     def entry(self) -> Entry | None:
         """The place of this uid; None without a folder."""
-        return None if self.store is None else self.store.entry(self.uid)
+        if self._entry is None:
+            store = self.store
+            self._entry = None if store is None else store.entry(self.uid)
+        return self._entry
 
     @property
     def mode(self) -> Mode:
@@ -150,7 +159,9 @@ class Task:
         while True:
             status, outcome = self._look(entry)
             action = decide(self.mode, status)
-            if outcome is not None and action in (Action.LOAD, Action.RAISE):
+            if action in (Action.LOAD, Action.RAISE):
+                if outcome is None:
+                    raise self._loss()
                 try:
                     return self.open(entry, outcome)
                 except CorruptResult:
@@ -312,8 +323,10 @@ class Task:
         """Hold the claim; yields whether somebody else had to be waited for."""
         waited = False
         pause = FIRST_POLL_S
+        watch = entry.watch()
         while (claim := entry.claim()) is None:
             waited = True
+            watch.alive()  # clears the claim of an author who fell silent
             time.sleep(pause)
             pause = min(pause * 1.5, LAST_POLL_S)
         try:
@@ -341,7 +354,7 @@ class Task:
             raise
         if outcome is not None:
             return outcome.status, outcome
-        job = self._submitted_job(entry)
+        job = self._submitted_job()
         if job is not None:
             if not job.done():
                 return "running", None
@@ -355,12 +368,20 @@ class Task:
             error = job.exception()
             if error is None:  # it ended well, and its result was cleared since
                 return "not submitted", None
-            with contextlib.suppress(OSError):
+            try:
                 entry.write_error(error, self._facts(), replace=False)
+            except OSError as full:
+                _LOG.warning("that %s failed could not be stored in %s: %s", self.uid, entry.path, full)
             outcome = entry.outcome()
         return ("failed", None) if outcome is None else (outcome.status, outcome)
 
-    def _submitted_job(self, entry: Entry) -> execution.Job | None:
+    def _loss(self) -> BaseException:
+        """Why a computation has no outcome, where not even that could be stored."""
+        job = self._submitted_job()
+        error = None if job is None else job.exception()
+        return error or JobFailed(f"{self.uid} ended without a result")
+
+    def _submitted_job(self) -> execution.Job | None:
         """The job that was submitted for this uid, by this or another process, if its folder is still there."""
         if self._job is not None and self._job.handle is not None:
             return self._job.handle
@@ -369,6 +390,15 @@ class Task:
 
     def _wait(self, entry: Entry) -> None:
         """Return when the running computation has ended, whoever runs it."""
+        try:
+            self._wait_for_end(entry)
+        except KeyboardInterrupt as interrupt:
+            job = self._submitted_job()
+            who = entry.watch().holder() if job is None else f"job {job.job_id}"
+            interrupt.add_note(f"{self.uid} goes on ({who}); call the method again to come back to it")
+            raise
+
+    def _wait_for_end(self, entry: Entry) -> None:
         replacing, self._replacing = self._replacing, None
         if replacing is not None:
             replacing.wait()
@@ -377,7 +407,7 @@ class Task:
         watch = entry.watch()
         pause = FIRST_POLL_S
         while entry.outcome() is None:
-            job = self._submitted_job(entry)
+            job = self._submitted_job()
             if job is not None:
                 if job.wait(pause):
                     return
@@ -396,9 +426,10 @@ class Task:
                 raise error
 
     def _cancel_running(self) -> None:
-        job = None if self.entry is None else self._submitted_job(self.entry)
+        job = None if self.entry is None else self._submitted_job()
         if job is not None and not job.done():
             job.cancel()
+            job.wait(_CANCEL_S)  # so that its last words do not come after what follows
         self._job = None
 
     # ------------------------------------------------------------------ jobs
@@ -413,7 +444,7 @@ class Task:
             return self._job
         submit_all([self])
         if self._job is None:
-            handle = self._submitted_job(entry)
+            handle = self._submitted_job()
             self._job = TaskJob(self, handle)
         return self._job
 
@@ -442,7 +473,7 @@ class Task:
         folder = self.note().get("job_folder")
         if folder is None or self.entry is None or self.entry.path is None:
             return None
-        return (self.entry.path / folder).resolve()
+        return Path(self.entry.path, str(folder)).resolve()
 
     def planned(self) -> Action:
         """What `submit_all` would do for this computation now."""
@@ -464,6 +495,10 @@ class _Outdated(Exception):
 
 _WARNED: set[tuple[str, str]] = set()
 _RUNNING = threading.local()
+
+
+def _absolute(folder: Path) -> str:
+    return os.path.abspath(os.path.expanduser(folder))  # an order of magnitude cheaper than pathlib's
 
 
 def _running_here() -> set[str]:

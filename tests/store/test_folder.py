@@ -164,7 +164,7 @@ def test_permissions_reach_every_file_and_new_folder(tmp_path: pathlib.Path) -> 
     entry.write_value(np.arange(3), {}, replace=False)
     entry.write_note("job.json", "{}")
     assert {path.stat().st_mode & 0o777 for path in entry.path.iterdir()} == {0o660}
-    for folder in (entry.path, entry.path.parent, store.folder, tmp_path / "new"):
+    for folder in (entry.path, entry.path.parent, pathlib.Path(store.folder), tmp_path / "new"):
         assert folder.stat().st_mode & 0o777 == 0o770
 
 
