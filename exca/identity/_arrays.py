@@ -47,6 +47,12 @@ def encode_array(walk: Encoder, value: object) -> bytes | None:
     return None
 
 
+def is_dtype(value: object) -> bool:
+    """Whether it is a type of elements, of numpy or torch: its text says all."""
+    module = type(value).__module__
+    return module == "numpy.dtypes" or (module == "torch" and type(value).__name__ == "dtype")
+
+
 def _ufunc(value: Any, numpy: Any) -> bytes:
     name = str(value.__name__)
     if getattr(numpy, name, None) is not value:

@@ -56,8 +56,6 @@ class ConfDict(dict[Any, Any]):
         self._merge(data, building=True)
         self._merge(kwargs)
 
-    # Reading
-
     def __getitem__(self, key: Any) -> Any:
         parent, last = self._find(key)
         if parent is None:
@@ -91,8 +89,6 @@ class ConfDict(dict[Any, Any]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({plain_dict(self)!r})"
 
-    # Writing
-
     def __setitem__(self, key: Any, value: Any) -> None:
         parent, last = self._make(key)
         dict.__setitem__(parent, last, _entering(value))
@@ -120,7 +116,7 @@ class ConfDict(dict[Any, Any]):
             return default
         if dict.__contains__(self, key):
             return dict.pop(self, key)
-        head, rest = self._split(key)
+        head, _, rest = key.partition(".")
         child = dict.__getitem__(self, head)
         value = child.pop(rest)
         if not child:
@@ -132,12 +128,7 @@ class ConfDict(dict[Any, Any]):
     ) -> None:
         """Merge other items into this dict, sub-dicts recursively.
 
-        Parameters
-        ----------
-        data: mapping or iterable of pairs
-            a sub-dict that holds ``"=replace=": True`` replaces what is here instead of being merged into it.
-        **kwargs
-            further items.
+        A sub-dict that holds ``"=replace=": True`` replaces what is here instead of being merged into it.
 
         Example
         -------
@@ -164,8 +155,6 @@ class ConfDict(dict[Any, Any]):
     def __ror__(self, other: Any) -> Self:
         return NotImplemented if not isinstance(other, Mapping) else type(self)(other) | self
 
-    # Copies
-
     def copy(self) -> Self:
         """A copy with its own sub-dicts and lists; other values are shared."""
         return cast("Self", _entering(self))
@@ -177,8 +166,6 @@ class ConfDict(dict[Any, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), dict(self))
-
-    # Other forms
 
     @classmethod
     def from_model(
@@ -212,7 +199,7 @@ class ConfDict(dict[Any, Any]):
 
     @classmethod
     def from_yaml(cls, source: str | bytes | Path | IO[str] | IO[bytes]) -> Self:
-        """Read YAML from a path, a text or an open file.
+        """Read YAML from a path, a text or an open file; dots in its keys are split (``load_yaml`` keeps them).
 
         Parameters
         ----------
@@ -273,18 +260,12 @@ class ConfDict(dict[Any, Any]):
             raise InvalidConfig(f"Unknown uid format {version!r}: this release knows {_UID_FORMAT}.")
         return name_of(plain_dict(self))
 
-    # Paths
-
-    def _split(self, key: str) -> tuple[str, str]:
-        head, _, rest = key.partition(".")
-        return head, rest
-
     def _find(self, key: object) -> tuple[ConfDict | None, object]:
         """The dict that holds a key, and its last part; a key that is there verbatim comes first."""
         if dict.__contains__(self, key):
             return self, key
         if isinstance(key, str) and "." in key:
-            head, rest = self._split(key)
+            head, _, rest = key.partition(".")
             child = dict.get(self, head)
             if isinstance(child, ConfDict):
                 return child._find(rest)
@@ -294,7 +275,7 @@ class ConfDict(dict[Any, Any]):
         """The dict that shall hold a key, made if need be, and the last part of the key."""
         if not isinstance(key, str) or "." not in key or dict.__contains__(self, key):
             return self, key
-        head, rest = self._split(key)
+        head, _, rest = key.partition(".")
         if not all(key.split(".")):
             raise InvalidConfig(f"Key '{above}{key}' has an empty part between its dots.")
         child = dict.get(self, head, _MISSING)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
 from ._encoding import Unnameable
-from ._exclusion import NOTHING, Exclusion, check_names, parse_exclude
+from ._exclusion import NOTHING, Exclusion, parse_exclude
 from ._identify import digest_of, explained
 from ._names import class_path
 from ._objects import HOOK
@@ -20,7 +20,7 @@ from ._plain import array_text, is_array, is_simple, plain_items, plain_scalar
 from ._plan import FieldPlan, ModelPlan
 from ._readable import CLASS
 from ._shape import ANY, Shape
-from ._walk import Walk, class_marks, exclusion_of
+from ._walk import Walk, check_exclusion, class_marks, exclusion_of
 
 
 def export(
@@ -87,14 +87,14 @@ class _Exporter:
         self._uid = uid
         self._exclude_defaults = exclude_defaults
 
-    def fields(self, value: BaseModel, exclusion: Exclusion) -> dict[str, Any]:
+    def fields(self, value: BaseModel, exclusion: Exclusion, shape: Shape = ANY) -> dict[str, Any]:
         """The fields of a model, and what it holds beside them."""
         cls = type(value)
         plan = Walk().plan(cls)
         if self._uid:
-            exclusion = exclusion_of(value, plan, exclusion)
+            exclusion = exclusion_of(value, plan, exclusion, shape)
         else:
-            check_names(exclusion, plan.known.union(value.__pydantic_extra__ or ()), cls.__qualname__)
+            check_exclusion(value, plan, exclusion, shape)
         data: dict[str, Any] = {}
         for field in self._selected(cls, plan):
             if field.name in exclusion.names or field.name not in value.__dict__:
@@ -177,7 +177,7 @@ class _Exporter:
         marks = {} if cls is shape.model else class_marks(cls, shape, value)
         if CLASS in marks:
             marks = {CLASS: class_path(cls)} if self._uid else {}
-        fields = self.fields(value, exclusion)
+        fields = self.fields(value, exclusion, shape)
         if isinstance(value, RootModel) and not marks and "root" in fields:
             return fields["root"]
         return {**{name: self.plain(item, ANY) for name, item in marks.items()}, **fields}

@@ -123,8 +123,11 @@ def import_path(obj: object) -> str:
     name = getattr(obj, "__qualname__", None)
     if not isinstance(name, str) or not isinstance(owner, type | types.ModuleType | types.NoneType):
         raise UnstableIdentity(f"a {type(obj).__name__} object is not something that can be imported")
+    short = str(getattr(obj, "__name__", name))
     if isinstance(owner, type):
-        return f"{import_path(owner)}.{getattr(obj, '__name__', name)}"
+        return f"{import_path(owner)}.{short}"
+    if _resolve(str(getattr(obj, "__module__", "")), short) is obj:
+        name = short  # a function of a hidden class that its module exports, as torch.relu
     if "<" in name:
         kind = "a lambda" if name.endswith("<lambda>") else f"'{name}'"
         raise UnstableIdentity(f"{kind} is not defined at the top level of a module: it cannot be imported")
@@ -144,8 +147,8 @@ def is_importable(obj: object) -> bool:
 def _check_importable(obj: object, name: str) -> None:
     """Refuse a function whose name leads to another function: a wrapper that took over the name."""
     module = getattr(obj, "__module__", None)
-    if module in _MAIN_MODULES:
-        return  # may have come by value, to a process that has another __main__
+    if module in _MAIN_MODULES and getattr(obj, "__globals__", None) is not vars(sys.modules["__main__"]):
+        return  # came by value to a process that runs another program
     found = _resolve(str(module), name)
     # A class or function that came by value, or a reloaded module, are equal copies rather than the object.
     same = found is obj or isinstance(obj, type) or _code(found) == _code(obj)

@@ -11,6 +11,7 @@ from typing import Any
 
 from exca.errors import UnstableIdentity
 
+from ._arrays import is_dtype
 from ._names import class_path, import_path, is_importable
 from ._objects import is_secret
 
@@ -29,7 +30,7 @@ def is_simple(value: object) -> bool:
 def is_array(value: object) -> bool:
     """Whether it is an array, tensor or table rather than one number."""
     parts = ("shape", "T", "__len__")  # numbers have no length, and a dtype cannot be transposed
-    return all(hasattr(value, part) for part in parts) and not isinstance(value, type)
+    return all(hasattr(type(value), part) for part in parts)
 
 
 def plain_items(value: object) -> list[object] | None:
@@ -92,7 +93,7 @@ def _text(value: object) -> object:
         return _numpy(value)
     if is_array(value):
         return NotImplemented
-    written = isinstance(value, _WRITTEN) or type(value).__str__ is not object.__str__
+    written = isinstance(value, _WRITTEN) or is_dtype(value) or type(value).__str__ is not object.__str__
     return str(value) if written else NotImplemented
 
 

@@ -11,6 +11,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
+from ._arrays import is_dtype
 from ._encoding import LEAVES
 from ._objects import is_secret, is_url
 
@@ -138,4 +139,4 @@ def _text_of_object(value: object) -> str:
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         dtype = getattr(value.dtype, "name", value.dtype)
         return f"{dtype}-{'x'.join(map(str, value.shape))}"
-    return str(value) if cls.__module__ == "numpy.dtypes" else cls.__name__
+    return str(value) if is_dtype(value) else cls.__name__

@@ -82,7 +82,7 @@ class Walk:
             return encode_hooked(self, value)
         if not plan.sealed:
             self.mutable = True
-        minimal, full, shown = self.fields(value, plan, exclusion)
+        minimal, full, shown = self.fields(value, plan, exclusion, shape)
         if cls is shape.model:
             head = b"N"
         else:
@@ -91,7 +91,7 @@ class Walk:
         return pack(b"m", head + minimal), pack(b"m", head + full), shown or {CLASS: cls}
 
     def fields(
-        self, value: BaseModel, plan: ModelPlan, exclusion: Exclusion
+        self, value: BaseModel, plan: ModelPlan, exclusion: Exclusion, shape: Shape = ANY
     ) -> tuple[bytes, bytes, dict[str, object]]:
         """Encode the fields of a model: those that differ from their default, and all.
 
@@ -100,7 +100,7 @@ class Walk:
         tuple
             minimal bytes, full bytes, and the shown values by field name.
         """
-        exclusion = exclusion_of(value, plan, exclusion)
+        exclusion = exclusion_of(value, plan, exclusion, shape)
         minimal: list[bytes] = []
         full: list[bytes] = []
         shown: dict[str, object] = {}
@@ -260,27 +260,29 @@ def class_marks(cls: type[BaseModel], shape: Shape, value: BaseModel) -> dict[st
     return {CLASS: cls}
 
 
-def exclusion_of(value: BaseModel, plan: ModelPlan, exclusion: Exclusion) -> Exclusion:
+def exclusion_of(value: BaseModel, plan: ModelPlan, exclusion: Exclusion, shape: Shape = ANY) -> Exclusion:
     """What to leave out of one model: what the caller says and what its class says."""
-    known = plan.known
-    if exclusion or plan.per_instance:
-        known = known.union(value.__pydantic_extra__ or ())
-        check_names(exclusion, known, type(value).__qualname__)
-    own = plan.exclusion
-    if plan.per_instance:
-        own = own_exclusion(value)
-        check_names(own, known, type(value).__qualname__)
+    if exclusion:
+        check_exclusion(value, plan, exclusion, shape)
+    if not plan.per_instance:
+        return exclusion.joined(plan.exclusion)
+    own = own_exclusion(value)
+    check_exclusion(value, plan, own, ANY)
     return exclusion.joined(own)
+
+
+def check_exclusion(value: BaseModel, plan: ModelPlan, exclusion: Exclusion, shape: Shape) -> None:
+    """Refuse names that neither the model has, nor another member of the union it stands in."""
+    others = {name for model in shape.models for name in model.__pydantic_fields__}
+    known = plan.known.union(others, value.__pydantic_extra__ or ())
+    check_names(exclusion, known, type(value).__qualname__)
 
 
 def _check_absent(exclusion: Exclusion, shape: Shape, value: object) -> None:
     """A dotted exclusion may lead to a config that is not there now (None), but not to nowhere."""
     known = {name for model in shape.models for name in model.__pydantic_fields__}
-    if not known:
-        owner = f"a value of type {type(value).__name__}"
-    else:
-        owner = " or ".join(model.__qualname__ for model in shape.models)
-    check_names(exclusion, known, owner)
+    models = " or ".join(model.__qualname__ for model in shape.models)
+    check_names(exclusion, known, models or f"a value of type {type(value).__name__}")
 
 
 def _refuse_unset(value: BaseModel, name: str) -> NoReturn:

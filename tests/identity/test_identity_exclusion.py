@@ -73,6 +73,21 @@ def test_a_path_through_an_optional_model_that_is_not_there() -> None:
     assert identify(there, exclude=["other.path"]).name.startswith("other=Data-")
 
 
+def test_a_path_into_one_member_of_a_union() -> None:
+    class Other(BaseModel):
+        size: int = 1
+
+    class Config(BaseModel):
+        data: Data | Other = Data()
+        many: list[Data | Other] = []
+
+    assert identify(Config(data=Data(path="x")), exclude=["data.path"]).name == "default"
+    assert identify(Config(data=Other()), exclude=["data.path"]).name.startswith("data=Other-")
+    assert export(Config(data=Other()), exclude=["data.path"], uid=True)["data"]["size"] == 1
+    with pytest.raises(ConfigError, match=r"data\.pth.*Other has no field 'pth'.*data\.path"):
+        identify(Config(data=Other()), exclude=["data.pth"])
+
+
 def test_a_path_into_a_dict() -> None:
     config = Experiment(options={"a": 1, "b": 2})
     assert identify(config, exclude=["options.a"]).name.startswith("options.b=2-")
@@ -93,6 +108,11 @@ def test_a_name_that_no_field_has_is_refused(name: str, hint: str) -> None:
         identify(Experiment(), exclude=[name])
     with pytest.raises(ConfigError, match=hint):
         export(Experiment(), exclude=[name], uid=True)
+
+
+def test_a_misspelt_field_is_refused_in_a_complete_export_too() -> None:
+    with pytest.raises(ConfigError, match=r"Did you mean 'data\.path'"):
+        export(Experiment(), exclude=["data.pth"])
 
 
 def test_what_a_class_says_about_itself() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -32,6 +33,7 @@ def digests_of(python: str, *arguments: str, seed: str = "random") -> dict[str, 
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
+@functools.cache
 def interpreters() -> dict[str, str]:
     """Python interpreters of other versions on this machine, by version.
 

@@ -353,9 +353,19 @@ def test_a_tensor_by_content() -> None:
         ones.numpy(),
         torch.float32,
         torch.device("cpu"),
+        torch.relu,
+        torch.nn.functional.gelu,
+        torch.nn.Linear,
     ]
     assert len({digest(value) for value in different}) == len(different)
     assert digest(torch.tensor([math.nan])) == digest(-torch.tensor([math.nan]))
+    assert digest(torch.tensor([1j]).conj()) == digest(torch.tensor([complex(0, -1)]))
+    for value in different:
+        config = Holder.model_construct(value=value)
+        assert export(config, uid=True)["value"]
+        assert "0x" not in str(export(config)) + identify(config).name
+    with pytest.raises(UnstableIdentity, match=r"Holder\.value"):
+        digest(torch.nn.Linear(1, 1))
 
 
 scalars = (
