@@ -1,7 +1,8 @@
 """``python -m tests.benchmarks``: us, the peers and the raw floor, side by side, in one run.
 
-Every number is the median of several rounds (of one, where a round takes more than 10 s); subjects take turns within a round; each measurement has a process of
-its own. Not collected by pytest: numbers depend on the machine, so nothing here passes or fails.
+Every number is the median of several rounds (of one, where a round takes more than 10 s); subjects take turns within
+a round; each measurement has a process of its own. Not collected by pytest: numbers depend on the machine, so nothing
+here passes or fails.
 """
 
 from __future__ import annotations
