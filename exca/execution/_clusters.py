@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import shutil
 from collections.abc import Callable
 
@@ -12,8 +11,9 @@ from exca.execution._capacity import allowed_cpus, allowed_gpus
 from exca.execution._inline import InlineExecutor
 from exca.execution._interpreters import find_interpreter
 from exca.execution._job import Executor
-from exca.execution._queues import QueueExecutor, Site
+from exca.execution._queues import ENVIRONMENT, Bounds, QueueExecutor
 from exca.execution._resources import Resources
+from exca.execution._writing import Surroundings
 
 __all__ = ["choose_cluster", "make_executor"]
 
@@ -85,17 +85,14 @@ def _make_queue(
         if getattr(resources, name) != 1:
             raise InvalidInfra(f"{name}={getattr(resources, name)}: cluster={cluster!r} runs each job as one process")
     gpus = _gpus(resources)
-    site = Site(
+    bounds = Bounds(
         max_workers=resources.max_workers or _default_workers(resources),
-        logs=logs,
-        tied=cluster == "processpool",
         timeout_s=None if resources.timeout_min is None else resources.timeout_min * 60,
         gpus=gpus,
         gpus_per_worker=(resources.gpus_per_node or 0) if gpus else 0,
-        cwd=None if resources.workdir is None else os.fspath(resources.workdir),
-        interpreter=find_interpreter(resources.conda_env),
     )
-    return QueueExecutor(site, initializer)
+    around = Surroundings(ENVIRONMENT, resources.workdir, find_interpreter(resources.conda_env), initializer)
+    return QueueExecutor(bounds, logs, around, tied=cluster == "processpool")
 
 
 def _default_workers(resources: Resources) -> int:

@@ -29,7 +29,7 @@ def find_interpreter(conda_env: str | os.PathLike[str] | None) -> str:
                 "this process knows no Python interpreter to start workers with (sys.executable is empty)"
             )
         return sys.executable
-    folders = [Path(conda_env).expanduser(), *(root / conda_env for root in _environment_roots())]
+    folders = [Path(conda_env).expanduser().absolute(), *(root / conda_env for root in _environment_roots())]
     for folder in folders:
         if os.access(folder / "bin" / "python", os.X_OK):
             return str(folder / "bin" / "python")

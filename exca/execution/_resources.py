@@ -27,7 +27,7 @@ class Resources:
     cpus_per_task: CPUs of one task.
     gpus_per_node: GPUs that a job holds alone.
     mem_gb: memory of a job in GB, for schedulers.
-    workdir: folder to run in, first on the import path; None: the current one.
+    workdir: folder of code; jobs run in a copy of it made at submission. None: jobs run in the current folder.
     slurm_*: passed on to Slurm. The mapping `slurm_additional_parameters` is kept as sorted pairs.
     conda_env: name or folder of the conda environment whose Python runs the job; None: the current Python.
 

@@ -23,18 +23,23 @@ _children: dict[int, Tether | None] = {}
 class Tether:
     """A pipe that nobody writes to: the reading end sees when the last process that holds the other end has ended."""
 
-    __slots__ = ("_end", "for_child")
+    __slots__ = ("_open", "for_child")
 
     def __init__(self) -> None:
-        self.for_child, self._end = os.pipe()
+        self.for_child, end = os.pipe()
+        self._open = {self.for_child, end}
         os.set_inheritable(self.for_child, True)
 
     def hand_over(self) -> None:
         """The child has its end; drop ours."""
+        self._open.remove(self.for_child)
         os.close(self.for_child)
 
-    def close(self) -> None:
-        os.close(self._end)
+    def cut(self) -> None:
+        """Drop what is left of it."""
+        for descriptor in self._open:
+            os.close(descriptor)
+        self._open.clear()
 
 
 def start_supervisor(array: ArrayPaths, interpreter: str, tether: Tether | None) -> None:
@@ -77,7 +82,7 @@ def reap() -> None:
         if ended:
             tether = _children.pop(pid, None)
             if tether:
-                tether.close()
+                tether.cut()
 
 
 def _interpreter_flags() -> list[str]:

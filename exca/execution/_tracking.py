@@ -13,7 +13,8 @@ from exca.liveness import Stamp
 
 __all__ = ["TrackedArray"]
 
-_LIST_AGAIN_S = 0.002  # a thousand jobs asked one after the other read the folder once
+_LIST_AGAIN_S = 0.002  # a thousand jobs asked one after the other list the folder once
+_RESTS = 20  # and never sooner than after so many times what the listing took
 _LOOK_AGAIN_S = 0.25
 _START_S = 30.0  # time a supervisor may take to sign, if its starter was killed just then
 _BEAT_S = 90.0  # a supervisor elsewhere whose heartbeat (every 10 s) is older than this has died
@@ -26,7 +27,7 @@ class TrackedArray:
         self.paths = paths
         self.spec = spec
         self._ended: frozenset[str] = frozenset()
-        self._listed_at = self._looked_at = float("-inf")
+        self._list_at = self._looked_at = float("-inf")
         self._supervised = True
 
     def job(self, index: int) -> JobPaths:
@@ -63,12 +64,13 @@ class TrackedArray:
 
     def _list_ended(self) -> frozenset[str]:
         now = time.monotonic()
-        if now > self._listed_at + _LIST_AGAIN_S:
-            self._listed_at = now
+        if now > self._list_at:
             try:
                 self._ended = frozenset(os.listdir(self.paths.ended))
             except FileNotFoundError:
                 self._ended = frozenset()
+            listed = time.monotonic()
+            self._list_at = listed + max(_LIST_AGAIN_S, _RESTS * (listed - now))
         return self._ended
 
     def _find_supervisor(self) -> bool:

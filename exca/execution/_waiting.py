@@ -10,6 +10,8 @@ from exca.execution._polling import pauses
 
 __all__ = ["as_completed", "wait_all"]
 
+_RESTS = 5  # asking after ten thousand jobs takes a while: rest this many times as long
+
 
 def as_completed(jobs: Iterable[Job], timeout: float | None = None) -> Iterator[Job]:
     """Yield jobs as they end, whichever end first.
@@ -33,15 +35,17 @@ def as_completed(jobs: Iterable[Job], timeout: float | None = None) -> Iterator[
     pause = pauses()
     try:
         while left:
+            asked_at = time.monotonic()
             ended = [job.done() for job in left]
+            cost_s = time.monotonic() - asked_at
             yield from (job for job, done in zip(left, ended, strict=True) if done)
             left = [job for job, done in zip(left, ended, strict=True) if not done]
             if any(ended):
                 pause = pauses()
-            elif end is not None and time.monotonic() >= end:
+            if left and end is not None and time.monotonic() >= end:
                 raise TimeoutError(f"{len(left)} jobs have not ended after {timeout:g} s: {_name(left)}")
-            elif left:
-                time.sleep(next(pause))
+            if left:
+                time.sleep(max(next(pause), _RESTS * cost_s))
     except KeyboardInterrupt as interrupt:
         interrupt.add_note(f"{len(left)} jobs were not waited for: {_name(left)}")
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import signal
 import subprocess
@@ -200,3 +201,8 @@ def loaded_modules() -> list[str]:
 def fork_and_return() -> int:
     """The child comes back from the call too."""
     return os.fork()
+
+
+def import_and_look(name: str) -> tuple[object, str]:
+    """A value of a module, and the current folder."""
+    return importlib.import_module(name).VALUE, os.getcwd()

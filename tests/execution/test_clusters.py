@@ -16,7 +16,8 @@ from exca.errors import InvalidInfra, SubmissionFailed
 from exca.execution import Call, Executor, Resources, choose_cluster, make_executor
 from exca.execution._clusters import slurm_answers
 from exca.execution._interpreters import find_interpreter
-from exca.execution._queues import QueueExecutor, Site
+from exca.execution._queues import ENVIRONMENT, Bounds, QueueExecutor
+from exca.execution._writing import Surroundings
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_workers_per_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exca.execution._clusters.allowed_cpus", lambda: 8)
     for cpus, workers in ((None, 8), (3, 2), (16, 1)):
         executor = make_executor(Resources(cluster="local", cpus_per_task=cpus), "/logs")
-        assert executor._site.max_workers == workers  # type: ignore[attr-defined]
+        assert executor._bounds.max_workers == workers  # type: ignore[attr-defined]
 
 
 # conda_env
@@ -119,7 +120,7 @@ def test_interpreters(environment: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     python = str(environment / "bin" / "python")
     assert find_interpreter(None) == sys.executable
     assert find_interpreter(environment) == python
-    with pytest.raises(InvalidInfra, match="conda_env='torch': no bin/python in any of torch"):
+    with pytest.raises(InvalidInfra, match=r"conda_env='torch': no bin/python in any of .*/torch"):
         find_interpreter("torch")
     for name, value in (
         ("CONDA_ENVS_PATH", environment.parent),
@@ -138,8 +139,14 @@ def test_the_python_of_a_conda_environment_runs_the_jobs(environment: Path, tmp_
     assert results(executor.submit([Call(os.getenv, ("EXCA_TEST_PYTHON",)), Call(double, (1,))])) == ["here", 2]
 
 
+def under(interpreter: Path, folder: Path) -> QueueExecutor:
+    return QueueExecutor(
+        Bounds(1), str(folder / "logs"), Surroundings(ENVIRONMENT, interpreter=str(interpreter)), tied=False
+    )
+
+
 def test_a_python_that_does_not_start(tmp_path: Path) -> None:
-    executor = QueueExecutor(Site(1, str(tmp_path / "logs"), tied=False, interpreter=str(tmp_path / "missing")))
+    executor = under(tmp_path / "missing", tmp_path)
     with pytest.raises(SubmissionFailed, match="could not be started"):
         executor.submit([Call(double, (1,))])
     assert os.listdir(tmp_path / "logs") == []
@@ -147,7 +154,7 @@ def test_a_python_that_does_not_start(tmp_path: Path) -> None:
 
 def test_a_python_that_ends_at_once_is_quoted(tmp_path: Path) -> None:
     program(tmp_path / "python", "echo no such library >&2; exit 127")
-    executor = QueueExecutor(Site(1, str(tmp_path / "logs"), tied=False, interpreter=str(tmp_path / "python")))
+    executor = under(tmp_path / "python", tmp_path)
     [job] = executor.submit([Call(double, (1,))])
     error = job.exception()
     assert error is not None

@@ -413,21 +413,6 @@ def test_a_template_without_a_place_for_the_job_id(tmp_path: Path) -> None:
     assert {job.paths.folder.name for job in jobs if job.paths} == {job.job_id for job in jobs}
 
 
-def test_workdir_is_where_jobs_run_and_import(tmp_path: Path) -> None:
-    workdir = tmp_path / "code"
-    workdir.mkdir()
-    (workdir / "only_in_workdir.py").write_text("WHERE = __file__")
-
-    def look() -> tuple[str, str]:
-        import only_in_workdir
-
-        return os.getcwd(), only_in_workdir.WHERE
-
-    assert results(local(tmp_path, workdir=str(workdir)).submit([Call(look)])) == [
-        (str(workdir), str(workdir / "only_in_workdir.py"))
-    ]
-
-
 # What a call may do
 
 

@@ -15,7 +15,8 @@ from executor_contract import results
 
 from exca.execution import Call
 from exca.execution._array._slots import SlotPool
-from exca.execution._queues import QueueExecutor, Site
+from exca.execution._queues import ENVIRONMENT, Bounds, QueueExecutor
+from exca.execution._writing import Surroundings
 
 
 def pool(folder: Path, need: int = 1, names: str = "abc") -> SlotPool:
@@ -95,7 +96,8 @@ def test_incident_17_a_killed_holder_lets_go(tmp_path: Path) -> None:
 
 
 def queue(folder: Path, share_after_s: float) -> QueueExecutor:
-    return QueueExecutor(Site(1, f"{folder}/logs/%j", tied=False, share_after_s=share_after_s))
+    bounds = Bounds(1, share_after_s=share_after_s)
+    return QueueExecutor(bounds, f"{folder}/logs/%j", Surroundings(ENVIRONMENT), tied=False)
 
 
 def test_a_small_array_need_not_wait_for_the_end_of_a_large_one(tmp_path: Path) -> None:

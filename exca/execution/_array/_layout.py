@@ -4,6 +4,7 @@ An array folder holds::
 
     array.json      what the workers need to know (`Spec`), and the supervisor (`Queue`)
     setup.pkl       the initializer, if any
+    code/           the copy of the code that the calls run, if a `workdir` was given
     tickets/3       symlink to the name of whoever took call 3; making it is taking the call
     ended/3         symlink to the `Verdict` on call 3; the first one made stands
     sentences/3     symlink to the `Verdict` that call 3 will get when it has been made to end
@@ -57,6 +58,11 @@ class JobPaths:
     def state(self) -> Path:
         """Who runs it, where and since when, and how it ended (JSON; for people, nothing depends on it)."""
         return self.folder / "state.json"
+
+    @property
+    def code(self) -> Path:
+        """Symlink to the copy of the code it runs; only where a `workdir` was given."""
+        return self.folder / "code"
 
     @property
     def ticket(self) -> Path:
@@ -127,6 +133,7 @@ class ArrayPaths:
     """Every path of one array, and the notes that its processes leave there."""
 
     __slots__ = (
+        "code",
         "ended",
         "folder",
         "heartbeat",
@@ -143,6 +150,7 @@ class ArrayPaths:
         self.folder = Path(folder)
         self.spec = self.folder / "array.json"
         self.setup = self.folder / "setup.pkl"
+        self.code = self.folder / "code"
         self.log = self.folder / "supervisor.log"
         self.supervisor = self.folder / "supervisor"
         self.heartbeat = self.folder / "heartbeat"

@@ -112,8 +112,12 @@ def run_call(site: WorkSite, index: int, worker: str) -> Verdict:
     paths, job_id = array.job(spec, index), spec.job_id(index)
     started = {"host": os.uname().nodename, "pid": site.process, "worker": worker, "started": time.time()}
     update_state(paths, job_id=job_id, status="running", **started)
-    with captured(paths.stdout, paths.stderr), site.environment(job_id, str(paths.folder)):
-        verdict = _attempt(site, index, paths)
+    try:
+        with captured(paths.stdout, paths.stderr), site.environment(job_id, str(paths.folder)):
+            verdict = _attempt(site, index, paths)
+    except OSError as error:
+        verdict = Verdict(LOST, f"its logs could not be written: {error}")
+        report_lost(paths, verdict.reason)
     update_state(paths, status=verdict.kind, reason=verdict.reason, ended=time.time())
     array.end(index, verdict)
     return verdict
@@ -192,12 +196,13 @@ def report_lost(paths: JobPaths, reason: str) -> None:
 
 
 def update_state(paths: JobPaths, **news: object) -> None:
-    """Add to what people can read about a job."""
+    """Add to what people can read about a job; as nothing depends on it, a full disk is no reason to fail."""
     try:
         state = json.loads(paths.state.read_bytes())
     except (FileNotFoundError, ValueError):  # not there yet, or its writer was killed
         state = {}
-    paths.state.write_text(json.dumps(state | news))
+    with suppress(OSError):
+        paths.state.write_text(json.dumps(state | news))
 
 
 def _show_name(name: bytes) -> None:

@@ -1,0 +1,115 @@
+"""Where the files of a new array go."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import time
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+
+from exca.execution._array._layout import ArrayPaths
+from exca.execution._runtime import user_folder
+from exca.execution._tracking import TrackedArray
+from exca.liveness import Stamp
+
+__all__ = ["Place", "choose_place", "discard_when_forgotten"]
+
+_OWNER = "owner"  # signs beside the workers of a pool
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the files of a new array go.
+
+    Attributes
+    ----------
+    array: id of the array, and name of its folder.
+    template: folder of a job, with ``%j`` for the job's id.
+    root: folder above all jobs and arrays of this template.
+    private: nobody but this process will ever look there.
+    """
+
+    array: str
+    paths: ArrayPaths
+    template: str
+    root: Path
+    private: bool
+
+    def create(self) -> None:
+        """Make the folders of the array."""
+        self.paths.create()
+        if self.private:
+            self.paths.sign(Stamp.current(), _OWNER)
+
+
+def choose_place(logs: str | None) -> Place:
+    """Find a place for a new array.
+
+    Parameters
+    ----------
+    logs: template of a job's folder with ``{user}`` and ``%j``, which is added if missing; None: a folder for this
+        process alone, on the local disk.
+    """
+    array = _new_id()
+    if logs is None:
+        folder = _clean_pools() / array
+        return Place(array, ArrayPaths(folder), f"{folder}/jobs/%j", folder, private=True)
+    template = os.path.abspath(logs.replace("{user}", _user_name()))
+    if "%j" not in template:
+        template = f"{template}/%j"
+    root = Path(template.partition("%j")[0])
+    return Place(array, ArrayPaths(template.replace("%j", array)), template, root, private=False)
+
+
+def _new_id() -> str:
+    """An id that no other array gets, on any machine; ids sort by time."""
+    now = time.time()
+    day = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+    host = "".join(letter if letter.isalnum() else "-" for letter in os.uname().nodename)[:20]
+    return f"{day}-{int(now % 1 * 1e6):06d}-{host}-{os.getpid()}-{os.urandom(3).hex()}"
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        return str(os.getuid())
+
+
+# Arrays of private places that were forgotten while they ran.
+_forgotten: list[ArrayPaths] = []
+
+
+def discard_when_forgotten(array: TrackedArray) -> None:
+    """Remove a private place when the last job of its array has been forgotten."""
+    weakref.finalize(array, _discard, array.paths, os.getpid())
+
+
+def _discard(array: ArrayPaths, owner: int) -> None:
+    if os.getpid() != owner:
+        return  # a fork of the owner
+    if _is_running(array):
+        _forgotten.append(array)
+    else:
+        shutil.rmtree(array.folder, ignore_errors=True)
+
+
+def _clean_pools() -> Path:
+    """The folder of private places, without those that nobody needs any more."""
+    pools = user_folder() / "pools"
+    for array in [array for array in _forgotten if not _is_running(array)]:
+        shutil.rmtree(array.folder, ignore_errors=True)
+        _forgotten.remove(array)
+    for name in os.listdir(pools) if pools.exists() else ():
+        owner = ArrayPaths(pools / name).stamp(_OWNER)
+        if owner and owner.liveness() == "dead":  # killed before it could remove its pool
+            shutil.rmtree(pools / name, ignore_errors=True)
+    return pools
+
+
+def _is_running(array: ArrayPaths) -> bool:
+    supervisor = array.stamp()
+    return supervisor is not None and supervisor.liveness() == "alive"

@@ -1,0 +1,122 @@
+"""Writes an array to disk, ready for workers, whoever starts them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from exca.errors import SubmissionFailed
+from exca.execution._array._layout import Queue, Spec, write_file
+from exca.execution._call import Call
+from exca.execution._places import Place
+from exca.execution._snapshot import relocate, snapshot
+
+__all__ = ["Surroundings", "remove_array", "write_array"]
+
+
+class Surroundings:
+    """What the calls of an array find around them: folder, import path, variables.
+
+    Parameters
+    ----------
+    environment: variables of each call; ``%j`` stands for the job's id, ``%f`` for its folder.
+    workdir: folder of code; calls run in a copy of it made at submission. None: calls run in the current folder.
+    interpreter: the Python that runs the workers.
+    initializer: called in each worker before it loads its first call.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        workdir: str | os.PathLike[str] | None = None,
+        interpreter: str = sys.executable,
+        initializer: Callable[[], None] | None = None,
+    ) -> None:
+        self.environment = dict(environment)
+        self.workdir = None if workdir is None else Path(os.path.abspath(Path(workdir).expanduser()))
+        self.interpreter = interpreter
+        self.initializer = initializer
+
+    def import_path(self) -> list[str]:
+        """The import path of this process, as far as it fits the interpreter."""
+        paths = [os.path.abspath(entry) for entry in sys.path]  # "" and "." are the current folder
+        if self.interpreter != sys.executable:  # another Python has its own standard library and packages
+            paths = [path for path in paths if not path.startswith((sys.prefix, sys.base_prefix))]
+        return paths
+
+
+def write_array(place: Place, calls: Sequence[Call], around: Surroundings, queue: Queue | None) -> Spec:
+    """Write an array to disk.
+
+    Raises
+    ------
+    SubmissionFailed: something cannot be pickled or written; what was written is removed.
+    InvalidInfra: the `workdir` cannot be copied.
+    """
+    spec = _describe(place, len(calls), around)
+    try:
+        place.create()
+        if around.workdir:
+            snapshot(around.workdir, place.paths.code, leave_out=place.root)
+        if around.initializer:
+            write_file(place.paths.setup, _pickle(around.initializer, "the initializer of the workers"))
+        for index, call in enumerate(calls):
+            _write_call(place, spec, index, call)
+        place.paths.write_spec(spec, queue)
+    except BaseException as error:
+        remove_array(place, spec)
+        if isinstance(error, OSError) and not isinstance(error, SubmissionFailed):
+            raise SubmissionFailed(f"the jobs could not be written to {place.paths.folder}: {error}") from error
+        raise
+    return spec
+
+
+def remove_array(place: Place, spec: Spec) -> None:
+    """Remove an array that was not started."""
+    for index in range(spec.size):
+        shutil.rmtree(place.paths.job(spec, index).folder, ignore_errors=True)
+    shutil.rmtree(place.paths.folder, ignore_errors=True)
+
+
+def _describe(place: Place, size: int, around: Surroundings) -> Spec:
+    try:
+        cwd, sys_path = os.getcwd(), around.import_path()
+    except FileNotFoundError as error:
+        raise SubmissionFailed("the current folder has been deleted; jobs would not know where to run") from error
+    if around.workdir:
+        cwd = str(place.paths.code)
+        sys_path = relocate(sys_path, around.workdir, place.paths.code)
+    return Spec(
+        array=place.array,
+        size=size,
+        template=os.path.relpath(place.template, place.paths.folder),
+        cwd=cwd,
+        sys_path=sys_path,
+        environment=around.environment,
+        durable=not place.private,
+    )
+
+
+def _write_call(place: Place, spec: Spec, index: int, call: Call) -> None:
+    paths = place.paths.job(spec, index)
+    paths.folder.mkdir(mode=0o775, parents=True)  # nobody else may swap the pickles in it, whatever the umask
+    payload = {"name": call.name.encode(), "call": _pickle((call.function, call.args), call.name)}
+    if call.on_lost:
+        payload["on_lost"] = _pickle(call.on_lost, f"on_lost of {call.name}")
+    write_file(paths.call, pickle.dumps(payload))
+    os.symlink(os.path.relpath(f"{place.paths.tickets}/{index}", paths.folder), paths.ticket)
+    if os.path.lexists(place.paths.code):
+        os.symlink(os.path.relpath(place.paths.code, paths.folder), paths.code)
+
+
+def _pickle(content: object, what: str) -> bytes:
+    import cloudpickle  # 25 ms, and only jobs of other processes need it
+
+    try:
+        return bytes(cloudpickle.dumps(content))
+    except Exception as error:  # pickling runs the user's code, which raises what it likes
+        raise SubmissionFailed(f"{what} cannot be sent to another process: {error!r}") from error
