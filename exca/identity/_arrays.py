@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _NAN_KINDS = "fc"
 # x87 and quad floats: their size differs between machines, and their bytes contain padding.
 _LONG = "gG"
+_MAX_INLINE = 1024  # bytes
 
 
 def encode_array(walk: Encoder, value: object) -> bytes | None:
@@ -96,20 +98,28 @@ def _elements(walk: Encoder, array: npt.NDArray[Any]) -> bytes:
         return head + text(" ".join(_long(item) for item in array.ravel()))
     if array.dtype.hasobject or array.dtype.kind == "T":
         return head + walk.encode(array.ravel().tolist())[1]
-    return head + pack(b"b", _content(array))
+    return head + _buffer(_normal(array).view("u1") if array.nbytes else array)
 
 
-def _content(array: npt.NDArray[Any]) -> bytes:
-    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    if array.dtype.kind in _NAN_KINDS:
-        # A complex number has two parts, each of which may be one of the many NaNs.
-        floats = array.ravel() if array.dtype.kind == "f" else array.ravel().view(array.real.dtype)
-        missing = floats != floats
-        if missing.any():
-            floats = floats.copy()
-            floats[missing] = float("nan")
-            return floats.tobytes()
-    return array.tobytes()
+def _normal(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The elements in one row, in C order and little endian, with one kind of NaN."""
+    flat = array.astype(array.dtype.newbyteorder("<"), copy=False).reshape(-1)
+    if array.dtype.kind not in _NAN_KINDS:
+        return flat if flat.flags.c_contiguous else flat.copy()
+    # A complex number has two parts, each of which may be one of the many NaNs.
+    floats = (flat if flat.flags.c_contiguous else flat.copy()).view(flat.real.dtype)
+    missing = floats != floats
+    if missing.any():
+        floats = floats.copy()
+        floats[missing] = float("nan")
+    return floats
+
+
+def _buffer(raw: npt.NDArray[Any]) -> bytes:
+    """Bytes of contiguous data; of much data only the hash, so that no copy of it is made."""
+    if raw.nbytes <= _MAX_INLINE:
+        return pack(b"b", raw.tobytes())
+    return pack(b"sha", hashlib.sha256(raw.data).digest())
 
 
 def _long(item: Any) -> str:
@@ -133,5 +143,4 @@ def _tensor(walk: Encoder, tensor: Any, torch: Any) -> bytes:
     if values.is_floating_point() or values.is_complex():
         floats = torch.view_as_real(values) if values.is_complex() else values
         values = torch.where(torch.isnan(floats), torch.full_like(floats, float("nan")), floats)
-    raw = values.reshape(-1).view(torch.uint8).numpy().tobytes()
-    return pack(b"tensor", head + pack(b"b", raw))
+    return pack(b"tensor", head + _buffer(values.reshape(-1).view(torch.uint8).numpy()))

@@ -154,6 +154,7 @@ def numpy_values() -> dict[str, Any]:
         "texts": [np.array(["a", "bc"]), np.array([b"a"]), np.array(["a", None, 1], object)],
         "fields": np.array([(1, 2.0)], [("a", "i1"), ("b", "f8")]),
         "masked": np.ma.array([1, 2], mask=[0, 1]),
+        "large": [np.arange(1000), np.full(1000, math.nan, ">c8")[::2], np.array(["x" * 300])],
         "types": [np.dtype("f4"), np.float32, np.sin],
     }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
+import decimal
 import math
 import random
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from exca.errors import ConfigError
-from exca.identity import Identity, identify
+from exca.identity import Identity, dump_yaml, export, identify, load_yaml
 
 
 class Optim(BaseModel):
@@ -226,6 +228,55 @@ def test_a_default_that_does_not_validate_is_only_itself() -> None:
 
     assert identify(Config()).name == "default"
     assert identify(Config(x=3)).name.startswith("x=3-")
+
+
+ANNOTATED: list[tuple[Any, list[Any]]] = [
+    (int, [1, "3", True]),
+    (float, [1, 0.5, "1e3", -0.0]),
+    (bool, [True, "yes", 0]),
+    (str, ["a", ""]),
+    (bytes, [b"a", "a"]),
+    (Path, [Path("a"), "a/b"]),
+    (dt.date, [dt.date(2024, 1, 1), "2024-01-01"]),
+    (dt.datetime, [dt.datetime(2024, 1, 1), "2024-01-01T00:00:00Z", 3600]),
+    (dt.timedelta, [dt.timedelta(1), "P1D", 3.5]),
+    (decimal.Decimal, [decimal.Decimal("1.0"), 3, "2.50"]),
+    (float | None, [None, 1, 2.5]),
+    (int | str, [1, "1"]),
+    (list[float], [[1, 2], [], (1.0,)]),
+    (tuple[int, ...], [(1, 2), [1, 2], ()]),
+    (tuple[int, float], [(1, 2), [1, 2.0]]),
+    (set[int], [{1, 2}, [2, 1]]),
+    (frozenset[str], [frozenset("ab"), ["a", "b"]]),
+    (dict[str, float], [{"a": 1, "b.c": 2.0}, {}]),
+    (dict[int, list[Optim]], [{1: [Optim()]}, {"1": [{"lr": 1}]}]),
+    (Optim, [Optim(), Adam(), {"lr": 3}, Optim(lr=2)]),
+    (Optim | None, [None, Optim(), {"lr": 3}]),
+    (Left | Right, [Left(), Right(x=2)]),
+    (Annotated[Mlp | Conv, Field(discriminator="name")], [Mlp(), {"name": "conv"}]),
+    (list[Annotated[Mlp | Conv, Field(discriminator="name")]], [[Mlp(), {"name": "conv"}]]),
+    (Literal["a", 1], ["a", 1]),
+    (pydantic.ByteSize, [1, "1KiB"]),
+    (pydantic.HttpUrl, ["http://a.b"]),
+    (pydantic.SecretStr, ["hush", pydantic.SecretStr("hush")]),
+    (type[Optim], [Optim, Adam]),
+    (Any, [None, 1, {"a": [1.0, {2}]}]),
+]
+
+
+@pytest.mark.parametrize(("annotation", "defaults"), ANNOTATED, ids=[str(annotation) for annotation, _ in ANNOTATED])
+def test_incident_02_a_default_given_explicitly_is_the_default(annotation: Any, defaults: list[Any]) -> None:
+    """However the default is written in the class, and however it comes in: as it is, or through YAML."""
+    for default in defaults:
+        Config = pydantic.create_model("Config", field=(annotation, default))
+        validated = pydantic.create_model("Other", field=(annotation, ...))(field=default)
+        explicit = [Config(field=default), Config(field=validated.field)]  # type: ignore[attr-defined]
+        # Plain data does not say which of two lookalike classes it was, and secrets are masked in it.
+        if annotation not in (Any, pydantic.SecretStr, Left | Right) and not isinstance(default, Adam | type):
+            explicit.append(Config(**load_yaml(dump_yaml(export(Config())))))
+        for config in explicit:
+            assert identify(config).name == "default", default
+            assert same(config, Config())
 
 
 def test_default_factories() -> None:

@@ -213,6 +213,22 @@ def test_nan_has_one_form_whatever_its_bits() -> None:
     assert digest(np.array([payload])) == digest(np.array([math.nan]))
 
 
+def test_large_arrays_by_every_byte() -> None:
+    large = np.arange(100_000, dtype="f4")
+    assert digest(large) == digest(large.copy()) == digest(large.astype(">f4")) == digest(np.repeat(large, 2)[::2])
+    assert digest(large[::-1]) != digest(large)
+    for index in (0, 50_000, 99_999):
+        other = large.copy()
+        other[index] = -1
+        assert digest(other) != digest(large)
+    assert digest(large.reshape(1000, 100).T) == digest(np.ascontiguousarray(large.reshape(1000, 100).T))
+    days = np.arange("2000", "2010", dtype="M8[D]")
+    assert digest(days) == digest(days.copy()) != digest(days.astype("i8"))
+    words = np.array(["a" * 2000, "b"])
+    assert digest(words) == digest(words.copy()) != digest(words[::-1])
+    assert digest(np.zeros(3, "U0")) != digest(np.zeros(4, "U0"))
+
+
 def test_padding_of_structured_arrays_does_not_count() -> None:
     dtype = np.dtype([("a", "i1"), ("b", "i8")], align=True)
     arrays = [np.full(dtype.itemsize, fill, "u1").view(dtype) for fill in (0, 255)]
