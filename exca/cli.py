@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = commands.add_parser(
         "run",
         help="run a model's computation, with the options of a Hydra app",
-        description="Compose, validate and run a model: exca run package.module:Experiment lr=0.1, or with -m a sweep.",
+        description="Compose, validate and run a model: exca run package.module:Experiment lr=0.1; -m: a sweep.",
         epilog="What follows the model is given to Hydra; exca run MODEL --help shows the model's fields.",
     )
     run.add_argument("model", help="the model, as package.module:Class; the current folder can be imported from")
