@@ -206,3 +206,11 @@ def fork_and_return() -> int:
 def import_and_look(name: str) -> tuple[object, str]:
     """A value of a module, and the current folder."""
     return importlib.import_module(name).VALUE, os.getcwd()
+
+
+def log_and_nap(folder: str, number: int, seconds: float) -> int:
+    """Leave one byte for each time the call is made."""
+    with open(f"{folder}/{number}", "a") as file:
+        file.write("x")
+    time.sleep(seconds)
+    return number

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -27,6 +29,7 @@ from execution_calls import (
     leave_a_thread,
     leave_without_goodbye,
     loaded_modules,
+    log_and_nap,
     mark_and_wait,
     nap,
     note_loss,
@@ -450,3 +453,38 @@ def test_the_supervisor_is_small(tmp_path: Path) -> None:
     gate.touch()
     assert resident_kb < 25_000
     assert job.wait(PATIENCE_S)
+
+
+# Everything at once
+
+
+@pytest.mark.slow
+def test_a_storm_of_kills_and_cancels(tmp_path: Path) -> None:
+    """Whatever is killed whenever: every call is made at most once, and every job ends, once, with its own value."""
+    dice = random.Random(0)
+    (tmp_path / "made").mkdir()
+    calls = [Call(log_and_nap, (f"{tmp_path}/made", i, dice.random() / 20)) for i in range(200)]
+    jobs = local(tmp_path, max_workers=3).submit(calls)
+    array = jobs[0].array.paths  # type: ignore[attr-defined]
+    while not all(job.done() for job in jobs):
+        time.sleep(dice.random() / 20)
+        workers = [stamp for name in os.listdir(array.workers) if (stamp := array.stamp(name)).liveness() == "alive"]
+        if dice.random() < 0.3:
+            dice.choice(jobs).cancel()
+        elif workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(dice.choice(workers).pid, dice.choice([signal.SIGKILL, signal.SIGTERM]))
+    assert wait_all(jobs, PATIENCE_S)
+    kinds = {"completed": 0, "killed": 0, "cancelled": 0}
+    for number, job in enumerate(jobs):
+        made = tmp_path / "made" / str(number)
+        assert not made.exists() or made.read_text() in ("", "x")  # killed before it wrote, or made once
+        error = job.exception()
+        if error is None:
+            assert job.result() == number
+            kinds["completed"] += 1
+        else:
+            kind = "cancelled" if isinstance(error, JobCancelled) else "killed"
+            assert kind in str(error)
+            kinds[kind] += 1
+    assert all(kinds.values()), kinds
