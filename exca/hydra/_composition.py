@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 
-from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
+from hydra._internal.config_repository import CachingConfigRepository
 from hydra.core.default_element import ConfigDefault, DefaultsTreeNode, GroupDefault, InputDefault
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import DictConfig
 
 from ._schema import Path, Schema, Site
+from ._source import ModelRepository
 from ._translation import sites_at
 
 __all__ = ["Composition"]
@@ -31,8 +32,9 @@ class Composition(CachingConfigRepository):
         Whether this package's launcher and sweeper take the place of Hydra's basic ones as the default.
     """
 
-    def __init__(self, delegate: IConfigRepository, schema: Schema, names: list[str], *, ours: bool) -> None:
+    def __init__(self, delegate: ModelRepository, schema: Schema, names: list[str], *, ours: bool) -> None:
         super().__init__(delegate)
+        self._model = delegate.model_source
         self._schema, self._names, self._ours = schema, names, ours
         self._primary: str | None = None
         self._beneath: str | None = None
@@ -42,8 +44,8 @@ class Composition(CachingConfigRepository):
         self.left_out: dict[tuple[str | None, str | None], list[Path]] = {}
 
     def get_schema_source(self) -> ConfigSource:
-        """Return the ConfigStore, without the model: a file of the same name is no reason to merge them."""
-        return _Without(super().get_schema_source(), self._names)
+        """Return the ConfigStore without the model, so that Hydra merges no config with one of its own name."""
+        return _Without(super().get_schema_source(), self._model)
 
     def settle(self, primary: str, tree: DefaultsTreeNode) -> None:
         """Take note of what the user's own defaults lists say, and add what they leave out.
@@ -120,18 +122,18 @@ class Composition(CachingConfigRepository):
 
 
 class _Without(ConfigSource):
-    """A source that does not know some configs."""
+    """A source that does not know the configs of another."""
 
-    def __init__(self, source: ConfigSource, names: list[str]) -> None:
+    def __init__(self, source: ConfigSource, other: ConfigSource) -> None:
         super().__init__(source.provider, f"{self.scheme()}://{source.path}")
-        self._source, self._names = source, names
+        self._source, self._other = source, other
 
     @staticmethod
     def scheme() -> str:
         return "structured"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        if config_path.removesuffix(".yaml") in self._names:
+        if self._other.is_config(config_path):
             raise ConfigLoadError(f"{config_path} is not matched with the config of its name")
         return self._source.load_config(config_path)
 

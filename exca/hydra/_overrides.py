@@ -142,12 +142,21 @@ def _differences(left: Any, right: Any, path: Where) -> Iterator[tuple[Where, An
 
 
 def _equal(left: Any, right: Any) -> bool:
+    """Whether two values are of one type and equal; NaN equals NaN, wherever in them it is."""
     if left is right:
         return True
     if type(left) is not type(right):
         return False
+    if isinstance(left, float):
+        return bool(left == right) or (left != left and right != right)
+    if isinstance(left, BaseModel):
+        return _equal(left.__dict__, right.__dict__) and _equal(left.__pydantic_extra__, right.__pydantic_extra__)
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(_equal(item, right[key]) for key, item in left.items())
+    if isinstance(left, list | tuple):
+        return len(left) == len(right) and all(map(_equal, left, right))
     try:
-        return bool(left == right) or repr(left) == repr(right)  # the latter for NaN, wherever it is
+        return bool(left == right)
     except Exception:  # arrays compare element by element
         return False
 

@@ -99,7 +99,7 @@ def test_config_path_is_relative_to_the_calling_file(tmp_path: Path) -> None:
     assert names["made"].seed == 3
 
 
-def test_interpolations_are_resolved_and_dead_ones_reported(tmp_path: Path) -> None:
+def test_interpolations_are_resolved_and_dead_ones_reported() -> None:
     assert exca.hydra.compose(Experiment, ["seed=${layers.0}", "note=n${seed}", "layers=[5,${seed}]"]).note == "n5"
     found = problems(Experiment, "note=${nowhere}", "seed=${optim.lr}")
     assert found["note"].value == "${nowhere}"
