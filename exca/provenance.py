@@ -6,13 +6,10 @@ import functools
 import getpass
 import hashlib
 import inspect
-import platform
 import socket
-import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +46,9 @@ def comparable(one: str, other: str) -> bool:
 @functools.cache
 def environment() -> dict[str, Any]:
     """Host, user and versions of what this process runs on."""
+    import platform  # these two are slow to import, and only needed once something is computed
+    from importlib import metadata
+
     names = ("pydantic", "numpy", "torch")
     versions = {name: metadata.version(name) for name in names if name in sys.modules}
     return {
@@ -85,6 +85,8 @@ def _git_state(root: str) -> dict[str, Any] | None:
 
 
 def _git(root: str, *arguments: str) -> str | None:
+    import subprocess
+
     try:
         done = subprocess.run(
             ["git", "-C", root, *arguments], capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False

@@ -7,13 +7,15 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeFloat, PositiveInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from exca.errors import InvalidInfra
 from exca.execution import Resources
 
 __all__ = ["ExecutionFields", "JobMode"]
 
+# Not pydantic's own PositiveInt: the module that defines it takes a fifth of the import time of this package.
+PositiveInt = Annotated[int, Field(gt=0)]
 JobMode = Literal["cached", "retry", "force", "read-only"]
 
 
@@ -52,7 +54,8 @@ class ExecutionFields(BaseModel):
     conda_env: name or path of the conda environment of the jobs.
     """
 
-    model_config = ConfigDict(extra="forbid", revalidate_instances="always")
+    # Only the infras at the end of this tree are ever made, so only their schemas are worth building at import.
+    model_config = ConfigDict(extra="forbid", revalidate_instances="always", defer_build=True)
 
     cluster: str | None = None
     max_workers: PositiveInt | None = None
@@ -64,7 +67,7 @@ class ExecutionFields(BaseModel):
     tasks_per_node: PositiveInt = 1
     cpus_per_task: PositiveInt | None = None
     gpus_per_node: Annotated[int, Field(ge=0)] | None = None
-    mem_gb: NonNegativeFloat | None = None
+    mem_gb: Annotated[float, Field(ge=0)] | None = None
     slurm_constraint: str | None = None
     slurm_partition: str | None = None
     slurm_account: str | None = None
@@ -92,7 +95,7 @@ class BaseInfra(ExecutionFields):
 
     __slots__ = ("_applied", "_task")
 
-    model_config = ConfigDict(extra="forbid", revalidate_instances="always", validate_assignment=True)
+    model_config = ConfigDict(validate_assignment=True)
 
     folder: Path | None = None
     version: str = "0"
