@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +64,8 @@ def relocate(sys_path: list[str], source: Path, destination: Path) -> list[str]:
 
 def _list_code(source: Path) -> Iterator[Path]:
     """Files to copy, relative to the folder."""
+    import subprocess  # 5 ms, and only a `workdir` needs it
+
     command = ["git", "-C", str(source), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
         listed = subprocess.run(command, capture_output=True, check=True).stdout
