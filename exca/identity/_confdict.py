@@ -76,7 +76,7 @@ class ConfDict(dict[Any, Any]):
         Example
         -------
         >>> ConfDict({"a": {"b": 1, "c": {}}}).flat()
-        {'a.b': 1, 'a.c': {}}
+        {'a.b': 1, 'a.c': ConfDict({})}
         """
         out: dict[str, Any] = {}
         for key, value in self.items():
@@ -254,7 +254,7 @@ class ConfDict(dict[Any, Any]):
         Example
         -------
         >>> ConfDict({"optim.lr": 0.1}).to_uid()
-        'optim.lr=0.1-43fbe27d1e4d5aa0d7ab'
+        'optim.lr=0.1-39b2604de193e2361de6'
         """
         if version not in (None, _UID_FORMAT):
             raise InvalidConfig(f"Unknown uid format {version!r}: this release knows {_UID_FORMAT}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Collection, Iterable, Mapping
@@ -82,6 +81,8 @@ def check_names(exclusion: Exclusion, known: Collection[str], owner: str) -> Non
     for name in (*exclusion.names, *exclusion.below):
         if name in known:
             continue
+        import difflib  # only needed on the way to an error
+
         close = difflib.get_close_matches(name, list(known), n=1)
         hint = f" Did you mean '{exclusion.prefix}{close[0]}'?" if close else ""
         fields = ", ".join(sorted(known)) or "none"

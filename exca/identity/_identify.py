@@ -73,7 +73,7 @@ def identify(config: BaseModel, exclude: Collection[str] = ()) -> Identity:
     >>> identify(Training()).name
     'default'
     >>> identify(Training(lr=1)).name
-    'lr=1.0-0000'
+    'lr=1.0-0336e90896ff2fe4359c'
     """
     walk = Walk()
     try:

@@ -2,77 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
-import yaml
-from yaml.nodes import MappingNode, SequenceNode
-
 from exca.errors import InvalidConfig
 
-try:
-    from yaml import CSafeDumper as _SafeDumper
-    from yaml import CSafeLoader as _SafeLoader
-except ImportError:  # PyYAML was built without libyaml: ten times slower, same result
-    from yaml import SafeDumper as _SafeDumper  # type: ignore[assignment]
-    from yaml import SafeLoader as _SafeLoader  # type: ignore[assignment]
-
 Text: TypeAlias = str | bytes | IO[str] | IO[bytes]
-
-# YAML 1.1 reads 1e-3 as text; YAML 1.2 and Hydra read a number.
-_FLOAT = re.compile(
-    r"""^(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+]?[0-9]+)?
-        |[-+]?(?:[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)
-        |\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?
-        |[-+]?\.(?:inf|Inf|INF)
-        |\.(?:nan|NaN|NAN))$""",
-    re.VERBOSE,
-)
-_TIMESTAMP = "tag:yaml.org,2002:timestamp"
-_MERGE = "tag:yaml.org,2002:merge"
-_TUPLE = "tag:yaml.org,2002:python/tuple"
-
-
-class _Dumper(_SafeDumper):
-    """Writes repeated objects in full rather than as anchors."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
-        return True
-
-
-class _Loader(_SafeLoader):
-    """Refuses a key given twice; dates stay text, for pydantic to convert (as Hydra does)."""
-
-    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: dict[Any, Any] = {}
-        for key_node, _ in node.value:
-            if key_node.tag == _MERGE:
-                continue
-            if isinstance(key_node, SequenceNode):  # a tuple was a key
-                key_node.tag = _TUPLE
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise InvalidConfig(
-                    f"Key {key!r} is given twice in one mapping: {seen[key]} and {key_node.start_mark}."
-                )
-            seen[key] = key_node.start_mark
-        return super().construct_mapping(node, deep=deep)
-
-
-def _construct_tuple(loader: _Loader, node: SequenceNode) -> tuple[Any, ...]:
-    return tuple(loader.construct_sequence(node, deep=True))
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag != _TIMESTAMP]
-    for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
-}
-# On these two classes alone: resolvers and constructors of PyYAML itself stay as they are for everybody else.
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
-_Loader.add_constructor(_TUPLE, _construct_tuple)
 
 
 def dump_yaml(data: object) -> str:
@@ -91,7 +27,9 @@ def dump_yaml(data: object) -> str:
     - 64
     - 32
     """
-    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000))
+    from ._dialect import write  # PyYAML takes as long to import as the rest of this package
+
+    return write(data)
 
 
 def load_yaml(text: Text) -> Any:
@@ -104,10 +42,9 @@ def load_yaml(text: Text) -> Any:
     InvalidConfig
         not YAML, or a key given twice; with line and column.
     """
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise InvalidConfig(f"Cannot read YAML: {error}") from error
+    from ._dialect import read
+
+    return read(text)
 
 
 def read_mapping(source: Text | Path) -> Mapping[Any, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
 import functools
+import importlib
 import json
 import os
 import shutil
@@ -196,3 +198,9 @@ def test_naming_a_config_takes_microseconds() -> None:
     flat, nested = Flat(x=2, y=0.2), Nested(model={"name": "conv", "channels": 3}, optim={"lr": 0.5}, seed=3)
     assert microseconds(lambda: identify(flat)) < 50
     assert microseconds(lambda: identify(nested)) < 250
+
+
+@pytest.mark.parametrize("module", sorted(path.stem for path in (ROOT / "exca" / "identity").glob("_[a-z]*.py")))
+def test_the_examples_of_the_documentation_run(module: str) -> None:
+    failed, _ = doctest.testmod(importlib.import_module(f"exca.identity.{module}"))
+    assert failed == 0
