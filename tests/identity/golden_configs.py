@@ -1,6 +1,6 @@
 """Configs whose digests must never change: not with the process, nor with the version of Python or pydantic.
 
-Run as a script, it prints the digests as JSON.
+The name of this module is part of them. Run as a script, it prints the digests as JSON.
 """
 
 from __future__ import annotations
