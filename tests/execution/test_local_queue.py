@@ -258,15 +258,20 @@ def test_a_supervisor_that_is_asked_to_end_ends_everything(tmp_path: Path) -> No
 
 
 SUBMITTER = """
-import os, signal, sys, time
+import os, sys, time
 from pathlib import Path
 from exca.execution import Call, Resources, make_executor
 
 folder = Path(sys.argv[1])
 
+def write(path, text):
+    path.with_suffix(".tmp").write_text(text)
+    path.with_suffix(".tmp").rename(path)  # whoever sees it may kill us at once
+
 def wait(path, number):
-    (folder / f"pid{number}").write_text(str(os.getpid()))
-    while not path.exists():
+    write(folder / f"pid{number}", str(os.getpid()))
+    end = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < end:
         time.sleep(0.01)
     return str(path)
 
@@ -275,7 +280,7 @@ jobs = make_executor(Resources(cluster=sys.argv[2], max_workers=2), f"{folder}/l
 )
 while not all((folder / f"pid{number}").exists() for number in (0, 1)):
     time.sleep(0.01)
-(folder / "jobs").write_text("\\n".join(str(job.paths.folder) for job in jobs))
+write(folder / "jobs", "\\n".join(str(job.paths.folder) for job in jobs))
 jobs[0].wait()
 """
 
