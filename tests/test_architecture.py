@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import subprocess
 import sys
@@ -46,10 +47,16 @@ def sources() -> list[Path]:
     return sorted([*PACKAGE.rglob("*.py"), *PLUGIN.rglob("*.py")])
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    """Return the syntax tree of a source file."""
+    return ast.parse(path.read_text(), filename=str(path))
+
+
 def imports(path: Path) -> Iterator[Import]:
     """Yield ``(file, line, absolute dotted name)`` for every import, at any depth: functions, type checking."""
     package = path.relative_to(PACKAGE.parent).parts[:-1] if path.is_relative_to(PACKAGE) else ()
-    for node in ast.walk(ast.parse(path.read_text(), filename=str(path))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield path, node.lineno, alias.name
@@ -193,7 +200,7 @@ def test_functions_are_short() -> None:
     lengths = sorted(
         (node.end_lineno or node.lineno) - node.lineno + 1
         for path in sources()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     )
     assert lengths[len(lengths) * 9 // 10] <= 30, "nine functions of ten have at most 30 lines"

@@ -33,10 +33,10 @@ def run_block(block: Block, folder: Path) -> None:
         expect(0, [sys.executable, script.name], folder, block)
     elif block.language == "console":
         for line in block.text.splitlines():
-            if line.startswith("$ python "):
-                code = re.search(r"# exit code (\d+)$", line)
-                arguments = shlex.split(line.removeprefix("$ python "), comments=True)
-                expect(int(code[1]) if code else 0, [sys.executable, *arguments], folder, block)
+            command = re.match(r"\$ (python|exca) (.*?)(?:  # exit code (\d+))?$", line)
+            if command:
+                start = [sys.executable] if command[1] == "python" else [sys.executable, "-m", "exca.cli"]
+                expect(int(command[3] or 0), [*start, *shlex.split(command[2])], folder, block)
 
 
 def expect(code: int, command: list[str], folder: Path, block: Block) -> None:
