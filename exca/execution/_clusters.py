@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 from collections.abc import Callable
 
@@ -91,8 +92,18 @@ def _make_queue(
         gpus=gpus,
         gpus_per_worker=(resources.gpus_per_node or 0) if gpus else 0,
     )
-    around = Surroundings(ENVIRONMENT, resources.workdir, find_interpreter(resources.conda_env), initializer)
+    environment = ENVIRONMENT | _thread_limits(resources.cpus_per_task or allowed_cpus() // bounds.max_workers)
+    around = Surroundings(environment, resources.workdir, find_interpreter(resources.conda_env), initializer)
     return QueueExecutor(bounds, logs, around, tied=cluster == "processpool")
+
+
+def _thread_limits(threads: int) -> dict[str, str]:
+    """Threads of the numerical libraries in each worker, where the user has not set them.
+
+    Each library starts a thread per core by itself; with a worker per core, the square of it.
+    """
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    return {name: str(max(1, threads)) for name in names if name not in os.environ}
 
 
 def _default_workers(resources: Resources) -> int:

@@ -24,8 +24,7 @@ from exca.task import Task, submit_all
 from ._bound import Bound
 from ._launch_progress import follow, progress_display
 from ._launch_results import Row, print_table, write_csv
-from ._problems import InvalidComposition, Problem, raise_problems
-from ._validation import validate_points
+from ._points import read_points
 
 __all__ = ["launch_points"]
 
@@ -51,7 +50,6 @@ class Point:
 
     number: int
     overrides: Sequence[str]
-    config: DictConfig
     model: BaseModel
     task: Task | None = None
     source: str = "computed"
@@ -86,7 +84,9 @@ def launch_points(launcher: Launcher, job_overrides: Sequence[Sequence[str]], fi
         )
     logs = launcher.config.hydra
     configure_log(logs.hydra_logging, logs.verbose)
-    points = _composed(launcher, bound, job_overrides, first)
+    loader = launcher.hydra_context.config_loader
+    models = read_points(loader, launcher.config, job_overrides, bound.model, first=first)
+    points = [Point(number, *both) for number, both in enumerate(zip(job_overrides, models, strict=True), first)]
     _attach_tasks(launcher, bound, points)
     _compute(points, launcher.progress)
     for point in points:
@@ -94,44 +94,6 @@ def launch_points(launcher: Launcher, job_overrides: Sequence[Sequence[str]], fi
     configure_log(logs.hydra_logging, logs.verbose)
     _report(launcher, points)
     return [point.result for point in points]
-
-
-def _composed(launcher: Launcher, bound: Bound, job_overrides: Sequence[Sequence[str]], first: int) -> list[Point]:
-    """Compose and validate everything before anything is done.
-
-    Raises
-    ------
-    InvalidConfig
-        listing every problem of every point.
-    """
-    configs: dict[int, DictConfig] = {}
-    problems: list[Problem] = []
-    shown = [filter_overrides(overrides) for overrides in job_overrides]
-    for offset, overrides in enumerate(job_overrides):
-        try:
-            config = launcher.hydra_context.config_loader.load_sweep_config(launcher.config, list(overrides))
-        except InvalidComposition as error:
-            problems += [problem.at(first + offset, shown[offset]) for problem in error.problems]
-            continue
-        with open_dict(config):
-            config.hydra.job.id = str(first + offset)
-            config.hydra.job.num = first + offset
-            config.hydra.sweep.dir = launcher.config.hydra.sweep.dir  # which may have been given a number
-        configs[offset] = config
-    models: list[BaseModel] = []
-    try:
-        models = validate_points(list(configs.values()), bound.model, [shown[offset] for offset in configs])
-    except InvalidComposition as error:
-        offsets = list(configs)
-        for problem in error.problems:
-            offset = offsets[problem.point or 0]
-            problems.append(problem.at(first + offset, shown[offset]))
-    problems.sort(key=lambda problem: problem.point or 0)
-    raise_problems(bound.model.__name__, problems, points=len(job_overrides))
-    return [
-        Point(first + offset, job_overrides[offset], config, model)
-        for (offset, config), model in zip(configs.items(), models, strict=True)
-    ]
 
 
 def _attach_tasks(launcher: Launcher, bound: Bound, points: Sequence[Point]) -> None:
@@ -217,12 +179,22 @@ def _run(launcher: Launcher, bound: Bound, point: Point) -> None:
     point.result = run_job(
         hydra_context=launcher.hydra_context,
         task_function=task_function,
-        config=point.config,
+        config=_config_of(launcher, point),
         job_dir_key="hydra.sweep.dir",
         job_subdir_key="hydra.sweep.subdir",
     )
     if point.result.status is JobStatus.FAILED:
         _log_failure(point.result._return_value)
+
+
+def _config_of(launcher: Launcher, point: Point) -> DictConfig:
+    """The point's config with its ``hydra`` node; made again when it is needed, so that few are held at once."""
+    config = launcher.hydra_context.config_loader.load_sweep_config(launcher.config, list(point.overrides))
+    with open_dict(config):
+        config.hydra.job.id = str(point.number)
+        config.hydra.job.num = point.number
+        config.hydra.sweep.dir = launcher.config.hydra.sweep.dir  # which may have been given a number
+    return config
 
 
 def _call(bound: Bound, model: BaseModel, _: DictConfig) -> Any:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from exca.errors import InvalidInfra
 from exca.execution import Resources
+from exca.task import absolute
 
 __all__ = ["ExecutionFields", "JobMode"]
 
@@ -40,7 +41,7 @@ class ExecutionFields(BaseModel):
         else local. Any other name: a submitit plugin.
     max_workers: upper bound of jobs at work at once; None: the cores this process may use (local), no bound (Slurm).
     logs: folder of a job's log files; ``{folder}``, ``{user}`` and ``%j`` (job id) are filled in.
-    workdir: folder in which jobs run.
+    workdir: folder of code; it is copied at submission, and the jobs run in, and import from, the copy.
     job_name: name shown by the scheduler; None: class and method.
     timeout_min: time limit of a job, in minutes.
     nodes: machines a job runs on.
@@ -123,7 +124,7 @@ class BaseInfra(ExecutionFields):
             if the cluster needs log files and there is no folder to put them in.
         """
         if self.folder is not None:
-            return self.logs.replace("{folder}", str(self.folder.expanduser().absolute()))
+            return self.logs.replace("{folder}", absolute(self.folder))
         if "{folder}" not in self.logs:
             return self.logs
         if self.cluster in (None, "debug", "threadpool", "processpool"):

@@ -43,6 +43,8 @@ def note_submission(task: Task, handle: execution.Job) -> None:
     }
     entry.write_note(_NAME, json.dumps(data, indent=1))
     entry.link("submitit", paths.folder)
+    if paths.code.exists():
+        entry.link("code", paths.code.resolve())
 
 
 class JobNote:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Sequence
 from dataclasses import replace as replace_fields
 from pathlib import Path
@@ -16,6 +17,7 @@ from exca.errors import JobCancelled, JobFailed, ResultNotFound, UnstableIdentit
 from exca.main_module import main_name, set_main_name
 from exca.policy import Action
 from exca.store import Entry
+from exca.task._home import set_home
 from exca.task._job import TaskJob
 from exca.task._note import note_submission
 
@@ -62,7 +64,7 @@ def submit_calls(todo: Sequence[tuple[Task, bool]], max_workers: int | None) -> 
             resources = replace_fields(resources, max_workers=_smaller(max_workers, resources.max_workers))
         groups.setdefault((resources, task.settings.logs_template()), []).append((task, replace))
     for (resources, logs), members in groups.items():
-        initializer = functools.partial(set_main_name, main_name())
+        initializer = functools.partial(_prepare_worker, main_name(), os.getcwd())
         _submit_array(execution.make_executor(resources, logs, initializer=initializer), members)
 
 
@@ -101,6 +103,12 @@ def _call_of(task: Task, replace: bool) -> execution.Call:
     return execution.Call(_run_submitted, arguments, name=name, on_lost=on_lost)
 
 
+def _prepare_worker(name: str, folder: str) -> None:
+    """Called once in each worker: names and relative folders mean there what they mean here."""
+    set_main_name(name)
+    set_home(folder)
+
+
 def _run_here(task: Task, replace: bool) -> Any:
     value = task.compute(replace=replace)
     return value if task.entry is None else None
@@ -120,7 +128,7 @@ def _run_submitted(config: BaseModel, field: str, uid: str, replace: bool) -> An
 
 def _store_loss(entry: Entry, uid: str, facts: dict[str, Any], reason: str, log: Path) -> None:
     """What whoever watches a job calls when it ended without a result."""
-    kind = JobCancelled if "cancel" in reason else JobFailed
+    kind = JobCancelled if reason.startswith("cancelled") else JobFailed
     entry.write_error(kind(f"{uid}: {reason}; see {log}"), facts, replace=False)
 
 

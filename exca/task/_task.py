@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
-import os
 import threading
 import time
 import warnings
@@ -29,6 +28,7 @@ from exca.errors import (
 from exca.identity import Identity, computation_name, dump_yaml, export, identify
 from exca.policy import Action, Mode, Status, decide
 from exca.store import Entry, FolderStore, Outcome, Store, is_immutable
+from exca.task._home import absolute
 from exca.task._job import FIRST_POLL_S, LAST_POLL_S, TaskJob
 from exca.task._method import CodeChangedWarning, Method, TaskSettings
 from exca.task._note import JobNote, read_note
@@ -123,7 +123,7 @@ class Task:
     def store(self) -> Store | None:
         """Where results live; None without a folder."""
         folder = self.settings.folder
-        return None if folder is None else FolderStore(_absolute(folder), self.settings.permissions)
+        return None if folder is None else FolderStore(absolute(folder), self.settings.permissions)
 
     @property
     def entry(self) -> Entry | None:
@@ -386,7 +386,12 @@ class Task:
         if self._job is not None and self._job.handle is not None:
             return self._job.handle
         path = self.log_folder()
-        return execution.job_from_folder(path) if path is not None and path.exists() else None
+        if path is None:
+            return None
+        try:
+            return execution.job_from_folder(path)
+        except FileNotFoundError:  # logs may be deleted at any time
+            return None
 
     def _wait(self, entry: Entry) -> None:
         """Return when the running computation has ended, whoever runs it."""
@@ -495,10 +500,6 @@ class _Outdated(Exception):
 
 _WARNED: set[tuple[str, str]] = set()
 _RUNNING = threading.local()
-
-
-def _absolute(folder: Path) -> str:
-    return os.path.abspath(os.path.expanduser(folder))  # an order of magnitude cheaper than pathlib's
 
 
 def _running_here() -> set[str]:

@@ -41,7 +41,7 @@ class Work(pydantic.BaseModel):
                 os._exit(3)
             case "unstorable":
                 return threading.Lock()
-        return {"x": self.x, "pid": os.getpid()}
+        return {"x": self.x, "pid": os.getpid(), "threads": os.environ.get("OMP_NUM_THREADS")}
 
 
 class Awkward(Exception):

@@ -215,6 +215,25 @@ class TestLocal(QueueContract):
         assert [config.run()["x"] for config in configs] == [5, 6]
         assert len(traced(tmp_path / "trace")) == 2, "the second process waited for the first one's jobs"
 
+    def test_numerical_libraries_share_the_cores(self, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        one = work.infra.clone_obj({"infra.cpus_per_task": 3})
+        assert one.run()["threads"] == "3"
+        monkeypatch.setenv("OMP_NUM_THREADS", "7")
+        assert one.infra.clone_obj(x=5).run()["threads"] == "7", "what the user set stands"
+
+    def test_relative_folders_start_where_the_job_was_submitted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        source = tmp_path / "project"
+        source.mkdir()
+        shutil.copy(HERE / "computations.py", source)
+        monkeypatch.chdir(source)
+        work = Work(infra={"folder": "cache", "cluster": "local", "workdir": source})
+        work.run()
+        assert (source / "cache" / work.infra.uid() / "result.json").exists()
+        assert (source / "cache" / work.infra.uid() / "code").resolve() != source
+
     def test_needs_a_folder(self) -> None:
         with pytest.raises(InvalidInfra, match=r"infra\.folder"):
             Work(infra={"cluster": "local"}).run()
