@@ -29,7 +29,7 @@ def main_name() -> str:
     if spec is not None:
         return str(spec.name).removesuffix(".__main__")
     file = getattr(main, "__file__", None)
-    return Path(file).stem if file else "__main__"
+    return Path(file).stem if file and not file.startswith("<") else "__main__"  # "<stdin>" is no file
 
 
 def set_main_name(name: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, run_job, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
 from pydantic import BaseModel
@@ -22,6 +22,7 @@ from exca.policy import Action
 from exca.task import Task, submit_all
 
 from ._bound import Bound
+from ._launch_job import run_point
 from ._launch_progress import follow, progress_display
 from ._launch_results import Row, print_table, write_csv
 from ._points import read_points
@@ -176,13 +177,7 @@ def _run(launcher: Launcher, bound: Bound, point: Point) -> None:
     functools.update_wrapper(task_function, bound.function)
     if point.task is not None:  # what force or retry asked for has been done, also for a point that equals another
         task_of(point.model, point.task.method.field).mark_acted()
-    point.result = run_job(
-        hydra_context=launcher.hydra_context,
-        task_function=task_function,
-        config=_config_of(launcher, point),
-        job_dir_key="hydra.sweep.dir",
-        job_subdir_key="hydra.sweep.subdir",
-    )
+    point.result = run_point(launcher.hydra_context, task_function, _config_of(launcher, point))
     if point.result.status is JobStatus.FAILED:
         _log_failure(point.result._return_value)
 
