@@ -17,6 +17,7 @@ from exca.errors import JobCancelled, JobFailed, ResultNotFound, UnstableIdentit
 from exca.main_module import main_name, set_main_name
 from exca.policy import Action
 from exca.store import Entry
+from exca.task._computing import compute, prepare
 from exca.task._home import set_home
 from exca.task._job import TaskJob
 from exca.task._note import note_submission
@@ -47,12 +48,12 @@ def submit_all(tasks: Sequence[Task], max_workers: int | None = None) -> list[Ta
         if action is Action.REFUSE:
             raise ResultNotFound(f"nothing is stored for {task.uid}, and mode is 'read-only'")
         if action is Action.CANCEL_AND_RECOMPUTE:
-            task._cancel_running()
+            task.cancel_running()
         if action in (Action.COMPUTE, Action.RECOMPUTE, Action.CANCEL_AND_RECOMPUTE):
             todo.append((task, action is not Action.COMPUTE))
-        task._acted = True
+        task.mark_acted()
     submit_calls(todo, max_workers)
-    return [task._job if task._job is not None else TaskJob(task, None) for task in tasks]
+    return [task.known_job() for task in tasks]
 
 
 def submit_calls(todo: Sequence[tuple[Task, bool]], max_workers: int | None) -> None:
@@ -74,8 +75,7 @@ def _submit_array(executor: execution.Executor, members: Sequence[tuple[Task, bo
         mine = [(task, replace) for task, replace in members if _claim_for_submission(task, claims, replace)]
         handles = executor.submit([_call_of(task, replace) for task, replace in mine])
         for (task, replace), handle in zip(mine, handles, strict=True):
-            task._job = TaskJob(task, handle)
-            task._replacing = handle if replace else None
+            task.adopt(handle, replacing=replace)
             note_submission(task, handle)
 
 
@@ -84,7 +84,7 @@ def _claim_for_submission(task: Task, claims: contextlib.ExitStack, replace: boo
     entry = task.entry
     if entry is None or task.settings.resources().cluster in _IN_PROCESS:
         return True
-    task._prepare(entry, replace=replace)
+    prepare(task, entry, replace=replace)
     claim = entry.claim()
     if claim is not None:
         claims.callback(claim.release)
@@ -99,7 +99,7 @@ def _call_of(task: Task, replace: bool) -> execution.Call:
     arguments = (task.config, task.method.field, task.uid, replace)
     on_lost = None
     if task.entry is not None and not replace:  # a lost recomputation leaves the old result as it is
-        on_lost = functools.partial(_store_loss, task.entry, task.uid, task._facts())
+        on_lost = functools.partial(_store_loss, task.entry, task.uid, task.facts())
     return execution.Call(_run_submitted, arguments, name=name, on_lost=on_lost)
 
 
@@ -110,7 +110,7 @@ def _prepare_worker(name: str, folder: str) -> None:
 
 
 def _run_here(task: Task, replace: bool) -> Any:
-    value = task.compute(replace=replace)
+    value = compute(task, replace=replace)
     return value if task.entry is None else None
 
 
@@ -122,7 +122,7 @@ def _run_submitted(config: BaseModel, field: str, uid: str, replace: bool) -> An
             f"the config is {uid} where it was submitted and {task.uid} on the worker: some field has a value, or a "
             "default, that differs from process to process"
         )
-    value = task.compute(replace=replace, submitted=True)
+    value = compute(task, replace=replace, submitted=True)
     return value if task.entry is None else None
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import logging
-import threading
 import time
-import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,22 +13,20 @@ from pydantic import BaseModel
 
 from exca import execution, provenance
 from exca.errors import (
-    CodeChanged,
     ConfigChanged,
     CorruptResult,
-    DefaultsChanged,
     JobFailed,
     ResultNotFound,
-    ResultNotStored,
-    UidCollision,
 )
 from exca.identity import Identity, computation_name, dump_yaml, export, identify
 from exca.policy import Action, Mode, Status, decide
 from exca.store import Entry, FolderStore, Outcome, Store, is_immutable
+from exca.task._checks import Outdated, check_outcome
+from exca.task._computing import call, compute, running_here
 from exca.task._home import absolute
 from exca.task._job import FIRST_POLL_S, LAST_POLL_S, TaskJob
-from exca.task._method import CodeChangedWarning, Method, TaskSettings
-from exca.task._note import JobNote, read_note
+from exca.task._method import Method, TaskSettings
+from exca.task._note import read_note
 from exca.task._submission import submit_all, submit_calls
 
 __all__ = ["MISSING", "Task"]
@@ -90,7 +85,7 @@ class Task:
         if known is None:
             known = self._identity = identify(self.config, exclude=self.excluded)
         elif known.mutable:
-            self._check_unchanged(known)
+            self.check_unchanged()
         return known
 
     @property
@@ -110,12 +105,35 @@ class Task:
             self._excluded = (*(() if field.startswith("_") else (field,)), *self._exclude())
         return self._excluded
 
-    def _check_unchanged(self, known: Identity) -> None:
-        if identify(self.config, exclude=self.excluded).digest != known.digest:
+    def check_unchanged(self) -> None:
+        """Look again whether the config is what it was when its uid was computed.
+
+        Raises
+        ------
+        ConfigChanged
+            if it is not.
+        """
+        known = self._identity
+        if known is not None and identify(self.config, exclude=self.excluded).digest != known.digest:
             raise ConfigChanged(
                 f"a value inside {self.method.owner.__qualname__} was changed in place after its uid was computed "
                 f"({known.name}). Build another config instead: infra.clone_obj(...) or model_copy(update=...)."
             )
+
+    def facts(self) -> dict[str, Any]:
+        """What is stored beside the result, to be compared with when it is read."""
+        identity = self.identity
+        code = provenance.code_fingerprint(self.method.owner, self.method.function)
+        return {"digest": identity.digest, "full_digest": identity.full_digest, "code": code}
+
+    def manifests(self) -> dict[str, str]:
+        """The three YAML files that say what is computed."""
+        excluded = self.excluded
+        return {
+            "config.yaml": dump_yaml(export(self.config)),
+            "full-uid.yaml": dump_yaml(export(self.config, uid=True, exclude=excluded)),
+            "uid.yaml": dump_yaml(export(self.config, uid=True, exclude_defaults=True, exclude=excluded)),
+        }
 
     # ------------------------------------------------------------------ places
 
@@ -154,7 +172,7 @@ class Task:
         return value
 
     def _result_in(self, entry: Entry) -> Any:
-        if self.uid in _running_here():  # it would wait for itself
+        if self.uid in running_here():  # it would wait for itself
             raise RecursionError(f"{self.method.owner.__qualname__}.{self.method.name} asks for its own result")
         while True:
             status, outcome = self._look(entry)
@@ -168,7 +186,7 @@ class Task:
                     if self.mode != "retry":
                         raise
                     action = Action.RECOMPUTE
-                except _Outdated:
+                except Outdated:
                     action = Action.RECOMPUTE
             if action is Action.WAIT:
                 self._wait(entry)
@@ -176,63 +194,26 @@ class Task:
             if action is Action.REFUSE:
                 raise ResultNotFound(f"nothing is stored for {self.uid} in {entry.path}, and mode is 'read-only'")
             if action is Action.CANCEL_AND_RECOMPUTE:
-                self._cancel_running()
+                self.cancel_running()
             replace = action is not Action.COMPUTE
             if self.settings.resources().cluster is None:
                 self._acted = True
-                return self.compute(replace=replace)
+                return compute(self, replace=replace)
             self._submit(replace=replace)
 
     def _result_without_folder(self) -> Any:
         if self.settings.mode == "read-only":
             raise ResultNotFound(f"{self.uid} has no folder to read from; set infra.folder")
         if self.settings.resources().cluster is None:
-            return self._call()
+            return call(self)
         return self.job().result()
 
     def open(self, entry: Entry, outcome: Outcome) -> Any:
         """The value of an outcome, or its error raised, once it is sure that it belongs to this config."""
-        self._check_facts(entry, outcome)
+        check_outcome(self, entry, outcome)
         if outcome.status == "failed":
             raise entry.error(outcome)
         return entry.load(outcome)
-
-    def _check_facts(self, entry: Entry, outcome: Outcome) -> None:
-        """The folder's name is short; the digests beside the result are not."""
-        facts, identity = outcome.facts, self.identity
-        if facts.get("digest") != identity.digest:
-            raise UidCollision(
-                f"{entry.path} holds the result of another config:\n{entry.read_note('uid.yaml')}\nwhile this one is\n"
-                f"{self.manifests()['uid.yaml']}\nMove that folder away, or change infra.version."
-            )
-        if facts.get("full_digest") != identity.full_digest:
-            raise DefaultsChanged(
-                f"a default value changed since the result in {entry.path} was stored. Then:\n"
-                f"{entry.read_note('full-uid.yaml')}\nnow:\n{self.manifests()['full-uid.yaml']}\n"
-                "If results differ, raise infra.version; else recompute this one with mode='force', or write the "
-                "old value into the config."
-            )
-        self._check_code(entry, facts.get("code"))
-
-    def _check_code(self, entry: Entry, stored: str | None) -> None:
-        policy = self.settings.code_change
-        if policy == "ignore" or stored is None:
-            return
-        current = provenance.code_fingerprint(self.method.owner, self.method.function)
-        if stored == current or not provenance.comparable(stored, current):
-            return
-        if policy == "recompute":
-            raise _Outdated
-        text = (
-            f"the code of {self.method.owner.__qualname__}.{self.method.name} changed since the result in "
-            f"{entry.path} was stored. Raise infra.version if results differ, or set "
-            "infra.code_change to 'recompute' or 'ignore'."
-        )
-        if policy == "error":
-            raise CodeChanged(text)
-        if (stored, current) not in _WARNED:  # once for a method, not once for each of its thousand results
-            _WARNED.add((stored, current))
-            warnings.warn(text, CodeChangedWarning, stacklevel=6)
 
     def _keep(self, value: Any, identity: Identity) -> None:
         if is_immutable(value):
@@ -241,98 +222,6 @@ class Task:
                 self.ram = value
         else:
             self._kept = copy.deepcopy(value)
-
-    # ------------------------------------------------------------------ computing
-
-    def compute(self, *, replace: bool, submitted: bool = False) -> Any:
-        """Compute in this process, store, and return what is stored.
-
-        Parameters
-        ----------
-        replace: whether a stored result is replaced (when the new one is there); else the first one stands.
-        submitted: whether this is the job that ``job.json`` already speaks of.
-        """
-        entry = self.entry
-        if entry is None:
-            return self._call()
-        self._prepare(entry, replace=replace)
-        with self._claimed(entry) as waited:
-            if waited and not replace:
-                outcome = entry.outcome()
-                if outcome is not None:
-                    return self.open(entry, outcome)
-            return self._compute_and_store(entry, JobNote(self, entry, keep=submitted), replace=replace)
-
-    def _compute_and_store(self, entry: Entry, note: JobNote, *, replace: bool) -> Any:
-        try:
-            value = self._call()
-            self._check_unchanged(self.identity)
-            note.write("completed")  # before the result, so that whoever sees the result sees the note
-            won = entry.write_value(value, self._facts(), replace=replace)
-        except Exception as error:
-            note.write("failed", error)
-            if not isinstance(error, ConfigChanged):
-                self._store_failure(entry, error, replace=replace)
-            raise
-        if won:
-            return value
-        outcome = entry.outcome()
-        return value if outcome is None else self.open(entry, outcome)
-
-    def _store_failure(self, entry: Entry, error: Exception, *, replace: bool) -> None:
-        try:
-            entry.write_error(error, self._facts(), replace=replace)
-        except OSError as second:
-            error.add_note(f"this failure could not be stored in {entry.path}: {second}")
-        else:
-            error.add_note(f"this failure is stored in {entry.path}; recompute with mode='retry'")
-
-    def _call(self) -> Any:
-        running = _running_here()
-        running.add(self.uid)
-        try:
-            return self.function(self.config)
-        finally:
-            running.discard(self.uid)
-
-    def _facts(self) -> dict[str, Any]:
-        identity = self.identity
-        code = provenance.code_fingerprint(self.method.owner, self.method.function)
-        return {"digest": identity.digest, "full_digest": identity.full_digest, "code": code}
-
-    def manifests(self) -> dict[str, str]:
-        """The three YAML files that say what is computed."""
-        excluded = self.excluded
-        return {
-            "config.yaml": dump_yaml(export(self.config)),
-            "full-uid.yaml": dump_yaml(export(self.config, uid=True, exclude=excluded)),
-            "uid.yaml": dump_yaml(export(self.config, uid=True, exclude_defaults=True, exclude=excluded)),
-        }
-
-    def _prepare(self, entry: Entry, *, replace: bool) -> None:
-        try:
-            entry.prepare(self.manifests(), replace=replace)
-        except OSError as error:
-            raise ResultNotStored(
-                f"{entry.path} cannot be written, so nothing was computed: {error}. "
-                "Set infra.folder to a folder of yours, or use mode='read-only'."
-            ) from error
-
-    @contextlib.contextmanager
-    def _claimed(self, entry: Entry) -> Iterator[bool]:
-        """Hold the claim; yields whether somebody else had to be waited for."""
-        waited = False
-        pause = FIRST_POLL_S
-        watch = entry.watch()
-        while (claim := entry.claim()) is None:
-            waited = True
-            watch.alive()  # clears the claim of an author who fell silent
-            time.sleep(pause)
-            pause = min(pause * 1.5, LAST_POLL_S)
-        try:
-            yield waited
-        finally:
-            claim.release()
 
     # ------------------------------------------------------------------ status
 
@@ -369,7 +258,7 @@ class Task:
             if error is None:  # it ended well, and its result was cleared since
                 return "not submitted", None
             try:
-                entry.write_error(error, self._facts(), replace=False)
+                entry.write_error(error, self.facts(), replace=False)
             except OSError as full:
                 _LOG.warning("that %s failed could not be stored in %s: %s", self.uid, entry.path, full)
             outcome = entry.outcome()
@@ -430,7 +319,8 @@ class Task:
             if outcome is None or outcome.status == "completed":
                 raise error
 
-    def _cancel_running(self) -> None:
+    def cancel_running(self) -> None:
+        """End the job that runs for this uid, if there is one."""
         job = None if self.entry is None else self._submitted_job()
         if job is not None and not job.done():
             job.cancel()
@@ -447,11 +337,24 @@ class Task:
                 self._submit(replace=False)
             assert self._job is not None
             return self._job
-        submit_all([self])
+        return submit_all([self])[0]
+
+    def known_job(self) -> TaskJob:
+        """The job, if it was submitted by whomever; else one without an executor's part."""
         if self._job is None:
-            handle = self._submitted_job()
-            self._job = TaskJob(self, handle)
+            self._job = TaskJob(self, None if self.entry is None else self._submitted_job())
         return self._job
+
+    def adopt(self, handle: execution.Job, *, replacing: bool) -> None:
+        """Take what the executor gave for this computation.
+
+        Parameters
+        ----------
+        handle: the executor's job.
+        replacing: whether it replaces a result, which is then not to be read before the job has ended.
+        """
+        self._job = TaskJob(self, handle)
+        self._replacing = handle if replacing else None
 
     def _submit(self, *, replace: bool) -> None:
         self._acted = True
@@ -459,7 +362,7 @@ class Task:
 
     def clear(self) -> None:
         """Cancel what runs and forget the result; the config is unsealed for nobody, it just has no result."""
-        self._cancel_running()
+        self.cancel_running()
         self.ram = self._kept = MISSING
         self._acted = False
         if self.entry is not None:
@@ -488,21 +391,7 @@ class Task:
         action = decide(self.mode, status)
         if action in (Action.LOAD, Action.RAISE) and outcome is not None:
             try:
-                self._check_facts(self.entry, outcome)
-            except _Outdated:
+                check_outcome(self, self.entry, outcome)
+            except Outdated:
                 return Action.RECOMPUTE
         return action
-
-
-class _Outdated(Exception):
-    """A stored result is to be recomputed since its code changed."""
-
-
-_WARNED: set[tuple[str, str]] = set()
-_RUNNING = threading.local()
-
-
-def _running_here() -> set[str]:
-    """Uids that this thread is computing."""
-    found: set[str] = _RUNNING.__dict__.setdefault("uids", set())
-    return found

@@ -1,0 +1,70 @@
+"""Does a stored result belong to this config, these defaults and this code?"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from exca import provenance
+from exca.errors import CodeChanged, DefaultsChanged, UidCollision
+from exca.store import Entry, Outcome
+from exca.task._method import CodeChangedWarning
+
+if TYPE_CHECKING:
+    from exca.task._task import Task
+
+__all__ = ["Outdated", "check_outcome"]
+
+
+class Outdated(Exception):
+    """A stored result is to be computed again, since its code changed and ``code_change="recompute"``."""
+
+
+def check_outcome(task: Task, entry: Entry, outcome: Outcome) -> None:
+    """Compare what is stored beside a result with the task: the folder's name is short, the digests are not.
+
+    Raises
+    ------
+    UidCollision, DefaultsChanged, CodeChanged
+        saying what differs and what to do.
+    Outdated
+        if it is to be computed again.
+    """
+    facts, identity = outcome.facts, task.identity
+    if facts.get("digest") != identity.digest:
+        raise UidCollision(
+            f"{entry.path} holds the result of another config:\n{entry.read_note('uid.yaml')}\nwhile this one is\n"
+            f"{task.manifests()['uid.yaml']}\nMove that folder away, or change infra.version."
+        )
+    if facts.get("full_digest") != identity.full_digest:
+        raise DefaultsChanged(
+            f"a default value changed since the result in {entry.path} was stored. Then:\n"
+            f"{entry.read_note('full-uid.yaml')}\nnow:\n{task.manifests()['full-uid.yaml']}\n"
+            "If results differ, raise infra.version; else recompute this one with mode='force', or write the "
+            "old value into the config."
+        )
+    _check_code(task, entry, facts.get("code"))
+
+
+def _check_code(task: Task, entry: Entry, stored: str | None) -> None:
+    policy = task.settings.code_change
+    if policy == "ignore" or stored is None:
+        return
+    method = task.method
+    current = provenance.code_fingerprint(method.owner, method.function)
+    if stored == current or not provenance.comparable(stored, current):
+        return
+    if policy == "recompute":
+        raise Outdated
+    text = (
+        f"the code of {method.owner.__qualname__}.{method.name} changed since the result in {entry.path} was stored. "
+        "Raise infra.version if results differ, or set infra.code_change to 'recompute' or 'ignore'."
+    )
+    if policy == "error":
+        raise CodeChanged(text)
+    if (stored, current) not in _WARNED:  # once for a method, not once for each of its thousand results
+        _WARNED.add((stored, current))
+        warnings.warn(text, CodeChangedWarning, stacklevel=7)
+
+
+_WARNED: set[tuple[str, str]] = set()

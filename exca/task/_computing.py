@@ -1,0 +1,116 @@
+"""Running a computation in this process: claimed, so that nobody else does, and stored, whatever becomes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from exca.errors import ConfigChanged, ResultNotStored
+from exca.store import Entry
+from exca.task._job import FIRST_POLL_S, LAST_POLL_S
+from exca.task._note import JobNote
+
+if TYPE_CHECKING:
+    from exca.task._task import Task
+
+__all__ = ["call", "compute", "prepare", "running_here"]
+
+
+def compute(task: Task, *, replace: bool, submitted: bool = False) -> Any:
+    """Compute, store, and return what is stored; without a folder just compute.
+
+    Parameters
+    ----------
+    task: what to compute.
+    replace: whether a stored result is replaced (when the new one is there); else the first one stands.
+    submitted: whether this is the job that ``job.json`` already speaks of.
+    """
+    entry = task.entry
+    if entry is None:
+        return call(task)
+    prepare(task, entry, replace=replace)
+    with _claimed(entry):
+        outcome = None if replace else entry.outcome()
+        if outcome is not None:  # somebody else was faster
+            return task.open(entry, outcome)
+        return _compute_and_store(task, entry, JobNote(task, entry, keep=submitted), replace=replace)
+
+
+def prepare(task: Task, entry: Entry, *, replace: bool) -> None:
+    """Create the folder and its manifests before anything is computed.
+
+    Raises
+    ------
+    ResultNotStored
+        if that is not possible.
+    """
+    try:
+        entry.prepare(task.manifests(), replace=replace)
+    except OSError as error:
+        raise ResultNotStored(
+            f"{entry.path} cannot be written, so nothing was computed: {error}. "
+            "Set infra.folder to a folder of yours, or use mode='read-only'."
+        ) from error
+
+
+def call(task: Task) -> Any:
+    """Just compute."""
+    running = running_here()
+    running.add(task.uid)
+    try:
+        return task.function(task.config)
+    finally:
+        running.discard(task.uid)
+
+
+def running_here() -> set[str]:
+    """Uids that this thread is computing."""
+    found: set[str] = _RUNNING.__dict__.setdefault("uids", set())
+    return found
+
+
+def _compute_and_store(task: Task, entry: Entry, note: JobNote, *, replace: bool) -> Any:
+    try:
+        value = call(task)
+        task.check_unchanged()
+        note.write("completed")  # before the result, so that whoever sees the result sees the note
+        won = entry.write_value(value, task.facts(), replace=replace)
+    except Exception as error:
+        note.write("failed", error)
+        if not isinstance(error, ConfigChanged):
+            _store_failure(task, entry, error, replace=replace)
+        raise
+    if won:
+        return value
+    outcome = entry.outcome()
+    return value if outcome is None else task.open(entry, outcome)
+
+
+def _store_failure(task: Task, entry: Entry, error: Exception, *, replace: bool) -> None:
+    try:
+        entry.write_error(error, task.facts(), replace=replace)
+    except OSError as second:
+        error.add_note(f"this failure could not be stored in {entry.path}: {second}")
+    else:
+        error.add_note(f"this failure is stored in {entry.path}; recompute with mode='retry'")
+
+
+@contextlib.contextmanager
+def _claimed(entry: Entry) -> Iterator[None]:
+    """Hold the claim, after whoever holds it now."""
+    pause = FIRST_POLL_S
+    watch = entry.watch()
+    while (claim := entry.claim()) is None:
+        watch.alive()  # clears the claim of an author who fell silent
+        time.sleep(pause)
+        pause = min(pause * 1.5, LAST_POLL_S)
+    try:
+        yield
+    finally:
+        claim.release()
+
+
+_RUNNING = threading.local()
