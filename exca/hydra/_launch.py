@@ -157,11 +157,13 @@ def _compute(points: Sequence[Point], progress: bool) -> None:
         _LOG.info("%d points: %d cached, %d to compute", len(points), cached, len(todo))
     with progress_display(len(own), cached, wanted=progress) as display:
         away = [task for task in todo if task.settings.resources().cluster not in _HERE]
-        jobs = submit_all(away)
+        submit_all(away)
+        jobs = [task.known_job() for task in away]
         done = failed = 0
         for task in (task for task in todo if task.settings.resources().cluster in _HERE):
             display.show(running=1, done=done, failed=failed)
-            bad = submit_all([task])[0].status() == "failed"
+            submit_all([task])
+            bad = task.status() == "failed"
             failed, done = failed + bad, done + (not bad)
         try:
             follow(jobs, display, done=done, failed=failed)

@@ -39,12 +39,12 @@ def run_point(context: HydraContext, task_function: Callable[[DictConfig], Any],
     -------
     JobReturn: ``COMPLETED`` with the value, or ``FAILED`` with the exception.
     """
-    instance = HydraConfig.instance()
+    instance: Any = HydraConfig.instance()  # typed as if it held the node alone
     before, start = instance.cfg, os.getcwd()
     OmegaConf.set_readonly(config.hydra, True)
-    instance.cfg = _hydra_of(config, config)
+    own = instance.cfg = _hydra_of(config, config)
     folder = os.path.join(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir))
-    for holder in (config, instance.cfg):
+    for holder in (config, own):
         with read_write(holder.hydra.runtime), open_dict(holder.hydra.runtime):
             holder.hydra.runtime.output_dir = os.path.abspath(folder)
     try:
@@ -131,5 +131,6 @@ def _dumper() -> Any:
     class Dumper(yaml.CDumper):
         """Knows which texts OmegaConf puts in quotes."""
 
-    Dumper.add_representer(str, python.str_representer)
+    represent_text: Any = python.str_representer  # which takes dumpers of either kind
+    Dumper.add_representer(str, represent_text)
     return Dumper

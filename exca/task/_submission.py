@@ -19,7 +19,6 @@ from exca.policy import Action
 from exca.store import Entry
 from exca.task._computing import compute, prepare
 from exca.task._home import set_home
-from exca.task._job import TaskJob
 from exca.task._note import note_submission
 
 if TYPE_CHECKING:
@@ -30,17 +29,15 @@ __all__ = ["submit_all", "submit_calls"]
 _IN_PROCESS = frozenset({None, "debug", "threadpool"})
 
 
-def submit_all(tasks: Sequence[Task], max_workers: int | None = None) -> list[TaskJob]:
+def submit_all(tasks: Sequence[Task], max_workers: int | None = None) -> None:
     """Submit what the mode and status of each task ask for, one array for each set of resources.
+
+    Nothing is waited for; `Task.known_job` is the job of each.
 
     Parameters
     ----------
     tasks: computations with distinct uids.
     max_workers: upper bound of jobs at work at once; None: what the infra says.
-
-    Returns
-    -------
-    list of TaskJob: one for each task, in order; nothing is waited for.
     """
     todo: list[tuple[Task, bool]] = []
     for task in tasks:
@@ -53,7 +50,6 @@ def submit_all(tasks: Sequence[Task], max_workers: int | None = None) -> list[Ta
             todo.append((task, action is not Action.COMPUTE))
         task.mark_acted()
     submit_calls(todo, max_workers)
-    return [task.known_job() for task in tasks]
 
 
 def submit_calls(todo: Sequence[tuple[Task, bool]], max_workers: int | None) -> None:

@@ -337,7 +337,8 @@ class Task:
                 self._submit(replace=False)
             assert self._job is not None
             return self._job
-        return submit_all([self])[0]
+        submit_all([self])
+        return self.known_job()
 
     def known_job(self) -> TaskJob:
         """The job, if it was submitted by whomever; else one without an executor's part."""
