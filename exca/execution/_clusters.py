@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from exca.errors import InvalidInfra
 from exca.execution._capacity import allowed_cpus, allowed_gpus
 from exca.execution._inline import InlineExecutor
-from exca.execution._interpreters import find_interpreter
 from exca.execution._job import Executor
-from exca.execution._queues import ENVIRONMENT, Bounds, QueueExecutor
 from exca.execution._resources import Resources
-from exca.execution._writing import Surroundings
+
+if TYPE_CHECKING:
+    from exca.execution._queues import QueueExecutor
 
 __all__ = ["choose_cluster", "make_executor"]
 
@@ -66,6 +66,7 @@ def choose_cluster(cluster: str | None) -> str | None:
 @functools.cache
 def slurm_answers() -> bool:
     """Whether a Slurm controller answers; asked once per process."""
+    import shutil
     import subprocess
 
     if shutil.which("sbatch") is None or shutil.which("scontrol") is None:
@@ -80,6 +81,11 @@ def slurm_answers() -> bool:
 def _make_queue(
     resources: Resources, cluster: str, logs: str | None, initializer: Callable[[], None] | None
 ) -> QueueExecutor:
+    # What starts processes is imported when there are some to start: most calls are answered from the cache.
+    from exca.execution._interpreters import find_interpreter
+    from exca.execution._queues import ENVIRONMENT, Bounds, QueueExecutor
+    from exca.execution._writing import Surroundings
+
     if cluster == "local" and logs is None:
         raise InvalidInfra("cluster='local' outlives this process, so its jobs need a folder: set `folder`")
     for name in ("nodes", "tasks_per_node"):

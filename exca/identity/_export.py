@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import pydantic
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ._encoding import Unnameable
@@ -178,7 +178,7 @@ class _Exporter:
         if CLASS in marks:
             marks = {CLASS: class_path(cls)} if self._uid else {}
         fields = self.fields(value, exclusion, shape)
-        if isinstance(value, RootModel) and not marks and "root" in fields:
+        if type(value).__pydantic_root_model__ and not marks and "root" in fields:
             return fields["root"]
         return {**{name: self.plain(item, ANY) for name, item in marks.items()}, **fields}
 

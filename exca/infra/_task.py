@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
 from exca.errors import InfraNotBound, InvalidInfra, RepeatedTasks
@@ -41,8 +41,6 @@ class TaskInfra(BaseInfra):
     ...         return train(self.lr)
     >>> Experiment(lr=0.2, infra={"folder": "cache"}).run()
     """
-
-    model_config = ConfigDict(defer_build=False)
 
     # ------------------------------------------------------------------ declaring
 
