@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import enum
 import functools
+import sys
 import typing
 from typing import Any, TypeAlias, cast
 
@@ -24,15 +25,6 @@ HOOK = "_exca_uid_"
 
 _Secret: TypeAlias = pydantic.SecretStr | pydantic.SecretBytes | pydantic.Secret[Any]
 _SECRETS = (pydantic.SecretStr, pydantic.SecretBytes, pydantic.Secret)
-# The three DSNs are those that allow several hosts; all other urls are a pydantic.AnyUrl.
-_URLS = (
-    pydantic.AnyUrl,
-    pydantic.PostgresDsn,
-    pydantic.MongoDsn,
-    pydantic.NatsDsn,
-    pydantic_core.Url,
-    pydantic_core.MultiHostUrl,
-)
 # Containers that can be subclassed, and how to read them past overridden methods.
 _CONTAINERS: dict[type, typing.Callable[[Any], object]] = {
     dict: lambda value: dict(dict.items(value)),
@@ -47,7 +39,13 @@ _CONTAINERS: dict[type, typing.Callable[[Any], object]] = {
 
 def is_url(value: object) -> bool:
     """Whether it is one of pydantic's urls."""
-    return isinstance(value, _URLS)
+    networks = sys.modules.get("pydantic.networks")  # 15 ms to import; without it no value can be of its types
+    if networks is not None:
+        # The three DSNs are those that allow several hosts; all other urls are a pydantic.AnyUrl.
+        names = ("AnyUrl", "PostgresDsn", "MongoDsn", "NatsDsn")
+        if isinstance(value, tuple(getattr(networks, name) for name in names)):
+            return True
+    return isinstance(value, (pydantic_core.Url, pydantic_core.MultiHostUrl))
 
 
 def is_secret(value: object) -> typing.TypeGuard[_Secret]:
