@@ -18,6 +18,7 @@ from tests.benchmarks.workloads import EXCA, FLOOR, OURS, SUBJECTS, WORKLOADS, A
 ROWS = [workload.name for workload in WORKLOADS]
 PROCESSES = ["import", "plugin", "sweep"]
 IMPORT_TITLE, IMPORT_AIM = "import (floor: pydantic's BaseModel)", Aim(0.12, 1.5)
+PLUGIN_AIM_S = 0.005
 SWEEP_AIMS = {
     "exca-hydra, in process": Aim(4.0),
     "exca-hydra, local": Aim(4.0),
@@ -83,7 +84,8 @@ class Run:
         rows = []
         for name, (middle, low, high) in processes.plugin_cost(self.peers, self.options.pairs).items():
             self.measured[f"plugin, {name}"] = {"median": middle, "lower quartile": low, "upper quartile": high}
-            verdict = f"5 ms {'met' if middle <= 0.005 else 'missed'}"
+            judged = high - low <= PLUGIN_AIM_S * 4  # a wider spread says nothing about milliseconds
+            verdict = f"5 ms {'met' if middle <= PLUGIN_AIM_S else 'missed'}" if judged else "spread too wide"
             rows.append([name, *(report.duration(value) for value in (middle, low, high)), verdict])
         title = f"added by the plugin to an app that does not use it ({self.options.pairs} pairs)"
         header = [title, "median", "lower quartile", "upper quartile", "aim"]
