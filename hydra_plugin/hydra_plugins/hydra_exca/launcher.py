@@ -69,11 +69,15 @@ class ExcaLauncher(Launcher):
         return results
 
 
-def _node(cluster: str | None) -> dict[str, Any]:
-    target = f"{ExcaLauncher.__module__}.{ExcaLauncher.__qualname__}"
-    fields = dict.fromkeys(EXECUTION_FIELDS) | {"cluster": cluster}
-    return {"_target_": target, "folder": ".exca", "progress": True, **fields}
-
-
-for _name, _cluster in {"exca": None, "exca_local": "local", "exca_slurm": "slurm", "exca_debug": "debug"}.items():
-    ConfigStore.instance().store(group="hydra/launcher", name=_name, node=_node(_cluster), provider="exca")
+_TARGET = f"{ExcaLauncher.__module__}.{ExcaLauncher.__qualname__}"
+_STORE = ConfigStore.instance()
+_STORE.store(
+    group="hydra/launcher",
+    name="exca",
+    node={"_target_": _TARGET, "folder": ".exca", "progress": True, **dict.fromkeys(EXECUTION_FIELDS)},
+    provider="exca",
+)
+for _cluster in ("local", "slurm", "debug"):
+    # Built on the first: the nodes of four full presets would cost every Hydra app a millisecond each.
+    _preset = {"defaults": ["exca", "_self_"], "cluster": _cluster}
+    _STORE.store(group="hydra/launcher", name=f"exca_{_cluster}", node=_preset, provider="exca")
