@@ -177,7 +177,7 @@ def test_import_budget_of_the_plugin() -> None:
     assert not {"pydantic", "submitit", "numpy", "pandas", "torch", "rich"} & loaded
 
 
-def test_plugin_is_discovered_by_hydra_as_installed_here() -> None:
+def test_incident_26_plugin_is_discovered_by_hydra_as_installed_here() -> None:
     """Incident 26: an editable install whose plugin Hydra does not see."""
     program = (
         "from hydra.core.plugins import Plugins; from hydra.plugins.launcher import Launcher;"
@@ -186,6 +186,24 @@ def test_plugin_is_discovered_by_hydra_as_installed_here() -> None:
     command = [sys.executable, "-c", program]
     printed = subprocess.run(command, cwd="/", check=True, capture_output=True, text=True).stdout
     assert "hydra_plugins.hydra_exca" in printed
+
+
+def test_incident_23_importing_changes_nothing_of_anybody_else() -> None:
+    program = """
+import logging, random, signal, socket, sys, warnings
+import numpy, yaml
+def state():
+    return (
+        len(logging.getLogger().handlers), logging.getLogger().level, random.getstate(), socket.getdefaulttimeout(),
+        sorted(map(str, yaml.SafeDumper.yaml_representers)), sorted(map(str, yaml.Dumper.yaml_representers)),
+        sorted(map(str, yaml.SafeLoader.yaml_constructors)), numpy.random.get_state()[1].tolist(),
+        {number: signal.getsignal(number) for number in signal.valid_signals()}, len(warnings.filters), sys.excepthook,
+    )
+before = state()
+import exca
+assert state() == before
+"""
+    subprocess.run([sys.executable, "-c", program], cwd="/", check=True)
 
 
 def test_shape_of_the_package() -> None:
