@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -36,10 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run.add_argument("--method", help="name of the computation, where the model has several")
     run.add_argument("overrides", nargs=argparse.REMAINDER, help="overrides and flags of Hydra")
     given = parser.parse_args(arguments)
-    sys.path.insert(0, "")  # a console script does not have it, unlike python -m
+    sys.path.insert(0, os.getcwd())  # a console script does not have it, unlike python -m
     try:
         model = _find_model(given.model)
-        method = given.method or _only_computation(model)
+        method = _computation(model, given.method)
     except _Usage as error:
         run.error(str(error))
     _run(model, method, given.overrides)
@@ -89,14 +90,16 @@ def _find_model(text: str) -> type[BaseModel]:
     return found
 
 
-def _only_computation(model: type[BaseModel]) -> str:
+def _computation(model: type[BaseModel], method: str | None) -> str:
     from exca.infra import computations
 
     found = computations(model)
-    if len(found) != 1:
-        known = ", ".join(found) or "none: apply a TaskInfra to a method"
+    known = ", ".join(found) or "none: apply a TaskInfra to a method"
+    if method is not None and method not in found:
+        raise _Usage(f"{model.__name__} has no computation {method!r} (it has: {known})")
+    if method is None and len(found) != 1:
         raise _Usage(f"{model.__name__} has not just one computation ({known}); say which with --method")
-    return next(iter(found))
+    return method or next(iter(found))
 
 
 if __name__ == "__main__":

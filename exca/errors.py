@@ -22,6 +22,7 @@ The tree (a leaf also inherits the builtin a user would catch)::
     +-- ExecutionError
         +-- JobFailed (RuntimeError)          a job ended without a value
         |   +-- JobCancelled
+        |   +-- JobNotStarted                 its queue died first; nothing of it was computed
         +-- RepeatedTasks (ValueError)        one computation twice in a job array
         +-- SubmissionFailed (OSError)        the scheduler or queue did not take the jobs
 
@@ -45,6 +46,7 @@ __all__ = [
     "InvalidInfra",
     "JobCancelled",
     "JobFailed",
+    "JobNotStarted",
     "RepeatedTasks",
     "ResultNotFound",
     "ResultNotStored",
@@ -146,6 +148,10 @@ class JobFailed(ExecutionError, RuntimeError):
 
 class JobCancelled(JobFailed):
     """A job was cancelled before it ended."""
+
+
+class JobNotStarted(JobFailed):
+    """A job whose queue died before it was started: it can be submitted again as if it had never been."""
 
 
 class RepeatedTasks(ExecutionError, ValueError):

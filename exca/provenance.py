@@ -152,6 +152,8 @@ def _pieces(code: types.CodeType) -> Iterator[bytes]:
 
 
 def _has_docstring(code: types.CodeType) -> bool:
+    if code.co_name in ("<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>", "<lambda>"):
+        return False
     if not code.co_consts or not isinstance(code.co_consts[0], str):
         return False
     # Until Python 3.12 the first constant of a function is its docstring or None; since 3.13 a flag tells.

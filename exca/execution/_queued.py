@@ -8,8 +8,8 @@ import stat
 from functools import cached_property
 from pathlib import Path
 
-from exca.errors import JobCancelled, JobFailed, UntrustedResult
-from exca.execution._array._layout import CANCELLED, COMPLETED, RAISED, ArrayPaths, JobPaths, Verdict
+from exca.errors import JobCancelled, JobFailed, JobNotStarted, UntrustedResult
+from exca.execution._array._layout import CANCELLED, COMPLETED, NEVER_STARTED, RAISED, ArrayPaths, JobPaths, Verdict
 from exca.execution._array._outcome import Raised, rebuild
 from exca.execution._job import JobStatus
 from exca.execution._polling import poll
@@ -110,6 +110,8 @@ class QueuedJob:
         error: JobFailed
         if verdict.kind == CANCELLED:
             error = JobCancelled(f"{self} was {verdict.reason}")
+        elif verdict.kind == NEVER_STARTED:
+            error = JobNotStarted(f"{self} was not started: {verdict.reason}")
         else:
             error = JobFailed(f"{self} ended without a value: {verdict.reason}")
         return self._with_logs(error, quote=True)

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from exca.execution._array._layout import CANCELLED, LOST, ArrayPaths, JobPaths, Spec, Verdict
+from exca.execution._array._layout import CANCELLED, LOST, NEVER_STARTED, ArrayPaths, JobPaths, Spec, Verdict
 from exca.execution._array._worker import report_lost, update_state
 from exca.execution._spawning import reap
 from exca.liveness import Stamp
@@ -54,7 +54,8 @@ class TrackedArray:
     def end(self, index: int, verdict: Verdict) -> Verdict:
         """Give a call the verdict, unless it got another in the meantime; returns the one that stands."""
         paths = self.job(index)
-        report_lost(paths, verdict.reason)
+        if verdict.kind != NEVER_STARTED:  # there is nothing to report: it can be submitted again
+            report_lost(paths, verdict.reason)
         try:
             update_state(paths, status=verdict.kind, reason=verdict.reason, ended=time.time())
             self.paths.end(index, verdict)
@@ -92,7 +93,7 @@ class TrackedArray:
         try:
             if self.paths.take(index, "reader"):
                 reason = f"its queue died before the call was started; {self._last_words()}"
-                return self.end(index, Verdict(LOST, reason))
+                return self.end(index, Verdict(NEVER_STARTED, reason))
         except OSError:  # somebody else's folder
             return Verdict(LOST, f"its queue died; {self._last_words()}")
         if self._live_worker(index):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import shutil
@@ -116,7 +117,16 @@ def _write_call(place: Place, spec: Spec, index: int, call: Call) -> None:
 def _pickle(content: object, what: str) -> bytes:
     import cloudpickle  # 25 ms, and only jobs of other processes need it
 
+    class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        def reducer_override(self, obj: object) -> object:
+            reduced = super().reducer_override(obj)
+            if isinstance(obj, type) and isinstance(reduced, tuple) and len(reduced) > 2:  # by value: keep its name
+                reduced[2][0]["__qualname__"] = obj.__qualname__
+            return reduced
+
     try:
-        return bytes(cloudpickle.dumps(content))
+        buffer = io.BytesIO()
+        _Pickler(buffer).dump(content)
+        return buffer.getvalue()
     except Exception as error:  # pickling runs the user's code, which raises what it likes
         raise SubmissionFailed(f"{what} cannot be sent to another process: {error!r}") from error

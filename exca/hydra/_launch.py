@@ -9,29 +9,34 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
 from hydra.types import HydraContext
-from omegaconf import DictConfig, open_dict
-from pydantic import BaseModel
+from omegaconf import DictConfig
+from pydantic import BaseModel, ValidationError
 
-from exca.errors import InvalidInfra
+from exca.errors import ExcaError, InvalidInfra, JobFailed, SubmissionFailed
 from exca.infra import TaskInfra, computations, task_of
 from exca.policy import Action
 from exca.task import Task, submit_all
 
 from ._bound import Bound
+from ._folders import anchor_folders
 from ._launch_job import run_point
 from ._launch_progress import follow, progress_display
-from ._launch_results import Row, print_table, write_csv
-from ._points import read_points
+from ._launch_results import Row, as_text, print_table, write_csv
+from ._launch_sweep import SweepRefused
+from ._points import place_point, read_points
 
 __all__ = ["launch_points"]
 
 _LOG = logging.getLogger(__name__)
 _READY = (Action.LOAD, Action.RAISE)
 _HERE = (None, "debug")
+
+
+Source = Literal["computed", "cached", "shared", "refused"]
 
 
 class Launcher(Protocol):
@@ -53,7 +58,7 @@ class Point:
     overrides: Sequence[str]
     model: BaseModel
     task: Task | None = None
-    source: str = "computed"
+    source: Source = "computed"
     result: JobReturn = field(default_factory=JobReturn)
 
 
@@ -88,8 +93,11 @@ def launch_points(launcher: Launcher, job_overrides: Sequence[Sequence[str]], fi
     loader = launcher.hydra_context.config_loader
     models = read_points(loader, launcher.config, job_overrides, bound.model, first=first)
     points = [Point(number, *both) for number, both in enumerate(zip(job_overrides, models, strict=True), first)]
-    _attach_tasks(launcher, bound, points)
-    _compute(points, launcher.progress)
+    try:
+        _attach_tasks(launcher, bound, points)
+        _compute(points, launcher.progress)
+    except (InvalidInfra, ValidationError) as error:  # concerns them all, and is no fault of the code
+        raise SweepRefused(f"{type(error).__name__}: {error}") from error
     for point in points:
         _run(launcher, bound, point)
     configure_log(logs.hydra_logging, logs.verbose)
@@ -102,11 +110,12 @@ def _attach_tasks(launcher: Launcher, bound: Bound, points: Sequence[Point]) -> 
     if name is None:
         _LOG.warning("%s has no TaskInfra: its points run here, one after the other, uncached", bound.model.__name__)
         return
-    first: dict[str, Task] = {}
+    first: dict[tuple[str, Path | None], Task] = {}
     for point in points:
         _adapt_infra(launcher, getattr(point.model, name))
+        anchor_folders(point.model, Path(launcher.config.hydra.runtime.cwd))
         task = task_of(point.model, name)
-        known = first.setdefault(task.uid, task)
+        known = first.setdefault((task.uid, task.settings.folder), task)
         if known is not task:
             point.source = "shared"  # two points of one uid are one computation
         point.task = known
@@ -134,10 +143,8 @@ def _adapt_infra(launcher: Launcher, infra: TaskInfra) -> None:
     """The launcher's own fields win; and a sweep always has a folder."""
     for name, value in launcher.fields.items():
         setattr(infra, name, value)
-    folder = Path(launcher.folder) if infra.folder is None else infra.folder
-    start = Path(launcher.config.hydra.runtime.cwd)
-    if infra.folder is None or not folder.is_absolute():
-        infra.folder = start / folder.expanduser()  # fixed now, since hydra.job.chdir may move the points
+    if infra.folder is None:
+        infra.folder = Path(launcher.folder)
 
 
 def _compute(points: Sequence[Point], progress: bool) -> None:
@@ -146,18 +153,29 @@ def _compute(points: Sequence[Point], progress: bool) -> None:
     todo: list[Task] = []
     for point in own:
         assert point.task is not None
-        action = point.task.planned()
-        if action in _READY:
+        try:
+            action = point.task.planned()
+        except ExcaError as error:  # this point's own: its task function will meet the same
+            _LOG.debug("point #%d: %s", point.number, error)
+            point.source = "refused"
+            continue
+        if action is Action.REFUSE:
+            point.source = "refused"
+        elif action in _READY:
             point.source = "cached"
         else:
             point.source = "shared" if action is Action.WAIT else "computed"
             todo.append(point.task)
-    cached = len(own) - len(todo)
+    cached = sum(point.source == "cached" for point in own)
     if own:
         _LOG.info("%d points: %d cached, %d to compute", len(points), cached, len(todo))
     with progress_display(len(own), cached, wanted=progress) as display:
         away = [task for task in todo if task.settings.resources().cluster not in _HERE]
-        submit_all(away)
+        try:
+            submit_all(away)
+        except SubmissionFailed as error:
+            _LOG.error("nothing was submitted: %s", error)
+            away = []
         jobs = [task.known_job() for task in away]
         done = failed = 0
         for task in (task for task in todo if task.settings.resources().cluster in _HERE):
@@ -170,7 +188,7 @@ def _compute(points: Sequence[Point], progress: bool) -> None:
         except KeyboardInterrupt:
             left = sum(not job.done() for job in jobs)
             _LOG.warning("%d points are still queued or running and go on; the same command finds them again", left)
-            raise
+            raise SystemExit(130) from None
 
 
 def _run(launcher: Launcher, bound: Bound, point: Point) -> None:
@@ -187,15 +205,15 @@ def _run(launcher: Launcher, bound: Bound, point: Point) -> None:
 def _config_of(launcher: Launcher, point: Point) -> DictConfig:
     """The point's config with its ``hydra`` node; made again when it is needed, so that few are held at once."""
     config = launcher.hydra_context.config_loader.load_sweep_config(launcher.config, list(point.overrides))
-    with open_dict(config):
-        config.hydra.job.id = str(point.number)
-        config.hydra.job.num = point.number
-        config.hydra.sweep.dir = launcher.config.hydra.sweep.dir  # which may have been given a number
+    place_point(config, launcher.config, point.number)
     return config
 
 
 def _call(bound: Bound, model: BaseModel, _: DictConfig) -> Any:
-    return bound.function(model)
+    try:
+        return bound.function(model)
+    except SystemExit as error:  # ends this point, not its siblings
+        raise JobFailed(f"the task function left with SystemExit({error.code!r})") from error
 
 
 def _log_failure(error: BaseException) -> None:
@@ -245,7 +263,7 @@ def _row(point: Point) -> Row:
 
 
 def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    return next(iter(as_text(error).splitlines()), "")
 
 
 def _where(point: Point, row: Row) -> str:

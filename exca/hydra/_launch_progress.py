@@ -40,7 +40,7 @@ def follow(jobs: Sequence[TaskJob], display: Display, *, done: int = 0, failed: 
         ended = [job for job in pending if job.done()]
         pending = [job for job in pending if job not in ended]
         for job in ended:
-            bad = job.status() == "failed"
+            bad = job.status() != "completed"
             failed, done = failed + bad, done + (not bad)
         running = sum(job.handle is None or job.handle.status() == "running" for job in pending)
         display.show(running=running, done=done, failed=failed)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Row", "print_table", "varying", "write_csv"]
+__all__ = ["Row", "as_text", "print_table", "varying", "write_csv"]
 
 _SHOWN_ROWS = 200
 _SHOWN_WIDTH = 60
@@ -24,8 +24,8 @@ class Row:
     overrides: key to value, as written.
     value: what the task function returned, or the error of a failed point.
     status: ``"completed"`` or ``"failed"``.
-    source: ``"computed"`` by this sweep, ``"cached"`` from before, or ``"shared"`` with an equal point or another
-        process.
+    source: ``"computed"`` by this sweep, ``"cached"`` from before, ``"shared"`` with an equal point or another
+        process, ``"refused"`` where the mode or a stored result forbids to compute.
     duration_s: seconds the computation took, whenever that was; None if unknown.
     uid: name of the computation.
     log: folder of the point's own output and log.
@@ -53,14 +53,17 @@ def write_csv(path: Path, rows: Sequence[Row], *, append: bool) -> None:
     A sweep in several batches appends; the columns are those of its first batch.
     """
     keys = list(dict.fromkeys(key for row in rows for key in row.overrides))
-    with open(path, "a" if append else "w", newline="") as stream:
+    # What a value or an error says is not ours: text that no encoding holds is escaped rather than lost.
+    mode = "a" if append else "w"
+    with open(path, mode, newline="", encoding="utf-8", errors="backslashreplace") as stream:
         writer = csv.writer(stream)
         if not append:
             writer.writerow(["job", *keys, "value", "status", "source", "duration_s", "uid", "output_dir"])
         for row in rows:
             values = [row.overrides.get(key, "") for key in keys]
-            value = row.value if row.status == "completed" else f"{type(row.value).__name__}: {row.value}"
-            writer.writerow([row.number, *values, value, row.status, row.source, row.duration_s, row.uid, row.log])
+            writer.writerow(
+                [row.number, *values, as_text(row.value), row.status, row.source, row.duration_s, row.uid, row.log]
+            )
 
 
 def print_table(rows: Sequence[Row], csv_path: Path) -> None:
@@ -99,15 +102,22 @@ def _counts(rows: Sequence[Row]) -> str:
     return ", ".join(parts)
 
 
+def as_text(value: Any) -> str:
+    """A value, or an exception with its type, in full; never fails."""
+    try:
+        return f"{type(value).__name__}: {value}" if isinstance(value, BaseException) else str(value)
+    except Exception:  # the user's own __str__
+        return f"<{type(value).__name__} that cannot be shown>"
+
+
 def _short(value: Any) -> str:
-    if isinstance(value, BaseException):
-        text = f"{type(value).__name__}: {value}".splitlines()[0]
-    elif isinstance(value, float):
+    if isinstance(value, float):
         text = f"{value:.6g}"
     elif isinstance(value, dict):
-        text = " ".join(f"{key}={_short(item)}" for key, item in value.items())
+        text = " ".join(f"{as_text(key)}={_short(item)}" for key, item in value.items())
     else:
-        text = str(value)
+        text = as_text(value)
+    text = next(iter(text.splitlines()), "").encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= _SHOWN_WIDTH else text[: _SHOWN_WIDTH - 1] + "…"
 
 

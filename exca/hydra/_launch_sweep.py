@@ -15,13 +15,17 @@ from omegaconf import DictConfig, open_dict, read_write
 from exca.errors import ExecutionError
 from exca.liveness import Stamp
 
-__all__ = ["SweepFailed", "own_folder", "sweep_to_the_end"]
+__all__ = ["SweepFailed", "SweepRefused", "own_folder", "sweep_to_the_end"]
 
 _MARK = ".running"
 
 
 class SweepFailed(ExecutionError, CompactHydraException):
     """Points of a sweep failed. Hydra reports it without a traceback: those are in the logs of the points."""
+
+
+class SweepRefused(ExecutionError, CompactHydraException):
+    """A sweep that cannot be submitted as it is configured. Hydra reports it without a traceback."""
 
 
 @contextmanager

@@ -5,16 +5,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import hydra
 import hydra._internal.hydra as hydra_app
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from pydantic import BaseModel
 
 from ._bound import Bound
+from ._folders import anchor_folders
 from ._loader import ModelLoader
 from ._register import default_name
 from ._validation import check, to_model
@@ -70,7 +73,10 @@ def main(
     def decorate(function: Callable[[M], Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def task(cfg: DictConfig) -> Any:
-            return function(to_model(cfg, model))
+            config = to_model(cfg, model)
+            if HydraConfig.initialized():  # hydra.job.chdir may have moved this job
+                anchor_folders(config, Path(HydraConfig.get().runtime.cwd))
+            return function(config)
 
         task.__exca_bound__ = Bound(model, method, function)  # type: ignore[attr-defined]
         name = config_name or default_name(model)

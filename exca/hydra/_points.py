@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.errors import ConfigCompositionException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict, read_write
 from pydantic import BaseModel
 
 from ._builder import schema_of
@@ -15,7 +16,7 @@ from ._composer import Composer
 from ._problems import InvalidComposition, Problem, raise_problems
 from ._validation import Finder, read
 
-__all__ = ["read_points"]
+__all__ = ["place_point", "read_points"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -56,11 +57,21 @@ def read_points(
     models: list[Any] = []
     problems: list[Problem] = []
     for number, overrides in enumerate(points, first):
-        config, found = reader.read(list(overrides))
+        config, found = reader.read(list(overrides), number)
         models.append(config)
         problems += [problem.at(number, overrides) for problem in found]
     raise_problems(model.__name__, problems, points=len(points))
     return models
+
+
+def place_point(cfg: DictConfig, master: DictConfig, number: int) -> None:
+    """Write into a point's config what Hydra knows of it when it runs: ``${hydra:...}`` may refer to that."""
+    with read_write(cfg), open_dict(cfg):
+        cfg.hydra.job.id = str(number)
+        cfg.hydra.job.num = number
+        cfg.hydra.sweep.dir = master.hydra.sweep.dir  # which may have been given a number
+        folder = os.path.join(str(cfg.hydra.sweep.dir), str(cfg.hydra.sweep.subdir))
+        cfg.hydra.runtime.output_dir = os.path.abspath(folder)
 
 
 class _PointReader:
@@ -70,19 +81,20 @@ class _PointReader:
         self._composer, self._master, self._schema = composer, master, schema_of(model)
         self._finder = Finder(model)
 
-    def read(self, overrides: list[str]) -> tuple[BaseModel | None, list[Problem]]:
+    def read(self, overrides: list[str], number: int) -> tuple[BaseModel | None, list[Problem]]:
         try:
             cfg = self._composer.load_sweep_config(self._master, overrides)
         except InvalidComposition as error:
-            return None, [*error.problems, *self._others(error, overrides)]
+            return None, [*error.problems, *self._others(error, overrides, number)]
         except ConfigCompositionException as error:
             reason = str(error).splitlines() or str(error.__cause__).splitlines() or ["cannot be composed"]
             return None, [Problem((), reason[0])]
+        place_point(cfg, self._master, number)
         config, found = read(cfg, self._schema)
         return config, list(self._finder.complete(found, cfg))
 
-    def _others(self, error: InvalidComposition, overrides: list[str]) -> list[Problem]:
+    def _others(self, error: InvalidComposition, overrides: list[str], number: int) -> list[Problem]:
         """Return what is wrong with a point besides the overrides that an error is about."""
         named = {str(p.origin).removeprefix(_BY_OVERRIDE) for p in error.problems}
         rest = [text for text in overrides if text not in named]
-        return self.read(rest)[1] if len(rest) < len(overrides) else []
+        return self.read(rest, number)[1] if len(rest) < len(overrides) else []

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from exca.identity import ConfDict
+from exca.store import is_immutable
 
 __all__ = ["cloned"]
 
@@ -27,7 +28,13 @@ def cloned(config: BaseModel, updates: Mapping[str, Any]) -> BaseModel:
 
 
 def _merged(config: BaseModel, updates: Mapping[str, Any]) -> dict[str, Any]:
-    values = {name: config.__dict__[name] for name in config.__pydantic_fields_set__ if name in config.__dict__}
+    fields = type(config).__pydantic_fields__
+    values = {
+        name: value
+        for name, value in config.__dict__.items()
+        if name in config.__pydantic_fields_set__  # or changed in place, which pydantic does not record
+        or (name in fields and (not is_immutable(value) or get_origin(fields[name].annotation) is Literal))
+    }
     values |= config.__pydantic_extra__ or {}
     data = {_input_name(config, name): _detached(value) for name, value in values.items() if name not in updates}
     for name, update in updates.items():

@@ -51,7 +51,8 @@ def make_folder(path: str, permissions: Permissions) -> None:
     for folder in reversed(missing):
         with contextlib.suppress(FileExistsError):
             folder.mkdir()
-            folder.chmod(permissions | (permissions & 0o444) >> 2)
+            inherited = folder.stat().st_mode & 0o2000  # setgid, by which a shared folder hands down its group
+            folder.chmod(permissions | (permissions & 0o444) >> 2 | inherited)
 
 
 def write_whole(target: str, content: bytes, permissions: Permissions = None, *, durable: bool = False) -> None:

@@ -44,8 +44,8 @@ class TaskJob:
         return None if self.handle is None else self.handle.paths
 
     def done(self) -> bool:
-        """Whether the computation has ended, well or not."""
-        return self.status() in ("completed", "failed")
+        """Whether nothing more will come of the job: it ended, well or not, or was never started."""
+        return self.status() != "running"
 
     def status(self) -> Status:
         """``running`` (also while it waits in a queue), ``completed``, ``failed`` or ``not submitted``."""
@@ -69,7 +69,7 @@ class TaskJob:
         """
         end = None if timeout is None else time.monotonic() + timeout
         pause = FIRST_POLL_S
-        while not self.done():
+        while self.status() == "running":
             left = pause if end is None else min(pause, end - time.monotonic())
             if left <= 0:
                 return False
@@ -78,7 +78,7 @@ class TaskJob:
             else:
                 time.sleep(left)
             pause = min(pause * 1.5, LAST_POLL_S)
-        return True
+        return self.done()
 
     def result(self) -> Any:
         """The value; waits for it.
@@ -97,6 +97,9 @@ class TaskJob:
             return self.handle.result()
         outcome = entry.outcome()
         if outcome is None:
+            error = None if self.handle is None else self.handle.exception()
+            if error is not None:
+                raise error
             raise JobFailed(f"the result of {self._task.uid} is gone from {entry.path}; call the method to recompute")
         return self._task.open(entry, outcome)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace as replace_fields
 from pathlib import Path
@@ -113,6 +114,10 @@ def _run_here(task: Task, replace: bool) -> Any:
 def _run_submitted(config: BaseModel, field: str, uid: str, replace: bool) -> Any:
     """What a worker runs."""
     task: Task = getattr(config, field).bound_task()
+    if task.function.__module__ == "__main__":  # stored values and pools look up there what came by value
+        for name, thing in task.function.__globals__.items():
+            if getattr(thing, "__module__", None) == "__main__":
+                vars(sys.modules["__main__"]).setdefault(name, thing)
     if task.uid != uid:
         raise UnstableIdentity(
             f"the config is {uid} where it was submitted and {task.uid} on the worker: some field has a value, or a "

@@ -16,6 +16,7 @@ from exca.errors import (
     ConfigChanged,
     CorruptResult,
     JobFailed,
+    JobNotStarted,
     ResultNotFound,
 )
 from exca.identity import Identity, computation_name, dump_yaml, export, identify
@@ -255,7 +256,7 @@ class Task:
         outcome = entry.outcome()  # it may have been written between the two looks
         if outcome is None:
             error = job.exception()
-            if error is None:  # it ended well, and its result was cleared since
+            if error is None or isinstance(error, JobNotStarted):  # its result was cleared since; its queue died
                 return "not submitted", None
             try:
                 entry.write_error(error, self.facts(), replace=False)
