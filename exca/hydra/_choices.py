@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from hydra._internal.defaults_list import Overrides
 from hydra.core.default_element import ResultDefault
-from omegaconf import DictConfig
+from omegaconf import DictConfig, Node
 
 from ._schema import Path, Schema, Site, Tree
 from ._text import MISSING
@@ -48,16 +48,25 @@ class Contribution:
 
     def at(self, path: Path) -> DictConfig | None:
         """Return what it says about a node; None where it says nothing."""
+        node = self._node(path)
+        return node if isinstance(node, DictConfig) and isinstance(node._value(), dict) else None
+
+    def is_null(self, path: Path) -> bool:
+        """Whether it says that a node is None."""
+        node = self._node(path)
+        return node is not None and node._value() is None
+
+    def _node(self, path: Path) -> Node | None:
         package = self.package
         if path[: len(package)] != package:
             return None
-        node = self.node
+        node: Node | None = self.node
         for key in path[len(package) :]:
-            below = node._get_node(key) if node._value() else None
-            if not isinstance(below, DictConfig) or not isinstance(below._value(), dict):
+            if not isinstance(node, DictConfig) or not isinstance(node._value(), dict):
                 return None
-            node = below
-        return node if isinstance(node._value(), dict) else None
+            below = node._get_node(key)
+            node = below if isinstance(below, Node) else None
+        return node
 
 
 @dataclass(slots=True)
@@ -106,7 +115,10 @@ class _Judge:
     def tree(self, tree: Tree, above: Path) -> None:
         for below, site in tree.sites():
             path = (*above, *below)
-            said = [(c, node) for c in self._contributions if (node := c.at(path)) is not None]
+            speakers = [c for c in self._contributions if not self._is_left_out(c, path)]
+            said = [(c, node) for c in speakers if (node := c.at(path)) is not None]
+            if self._chosen_node(site):
+                self._leave_out_nulls(site, path, speakers)
             if site.shape.kind == "union":
                 self._union(site, path, said)
             elif site.shape.kind == "optional":
@@ -160,6 +172,22 @@ class _Judge:
             if not c.generated and not self._chose(c, site):
                 self._leave_out(c, path)
         return True
+
+    def _chosen_node(self, site: Site) -> bool:
+        """Whether a node was asked for; then files that say it is None do not count."""
+        choice = self._choices.get(site.group)
+        chosen = site.options.get(choice or "")
+        return self._explicit(site) and choice is not None and (chosen is None or chosen.tree is not None)
+
+    def _leave_out_nulls(self, site: Site, path: Path, speakers: Sequence[Contribution]) -> None:
+        for c in speakers:
+            if c.is_null(path) and not c.generated and not self._chose(c, site):
+                self._leave_out(c, path)
+
+    def _is_left_out(self, c: Contribution, path: Path) -> bool:
+        below = path[len(c.package) :]
+        gone = self.verdict.left_out.get((c.default.config_path, c.default.package), ())
+        return any(below[: len(skipped)] == skipped for skipped in gone)
 
     def _is_for_another(self, site: Site, c: Contribution, node: DictConfig, text: str | None, tree: Tree) -> bool:
         declared = _last(_texts(site, [(c, node)]))

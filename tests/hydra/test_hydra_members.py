@@ -54,6 +54,7 @@ FILES = {
         model: {dim: 11}
         """,
     "stopping": "stop: {patience: 9}\n",
+    "nothing": "{stop: null, optim: {schedule: null}}\n",
     "infra/cards": "{cluster: slurm, gpus_per_node: 8}\n",
     "experiment": "seed: 5\n",
 }
@@ -165,3 +166,13 @@ def test_free_keys_need_no_plus_sign(conf: Path) -> None:
     made = composed(conf, None, "tags.new.deep=1", "infra.slurm_additional_parameters.nice=2")
     assert made.tags == {"team": "vision", "new": {"deep": 1}}
     assert made.infra.slurm_additional_parameters == {"nice": 2}
+
+
+def test_a_choice_on_the_command_line_holds_against_null_in_a_file(conf: Path) -> None:
+    assert composed(conf, "nothing").stop is None
+    assert composed(conf, "nothing", "stop=default").stop == Stop()
+    assert composed(conf, "nothing", "stop.patience=7").stop == Stop(patience=7)
+    assert composed(conf, "nothing", "optim.schedule=linear", "optim.schedule.end=0.5").optim.schedule == Linear(
+        end=0.5
+    )
+    assert composed(conf, "nothing", "optim.schedule=null").optim.schedule is None
