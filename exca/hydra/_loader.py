@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 
+import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
 from hydra._internal.defaults_list import Overrides, _create_defaults_list
@@ -27,12 +28,13 @@ from ._composition import Composition
 from ._nodes import stored_configs
 from ._parsing import key_path, parse
 from ._plain import unresolved
-from ._problems import raise_problems
+from ._problems import as_error, raise_problems
 from ._register import default_name, registered_names
 from ._schema import Path
 from ._source import ModelRepository, ModelSource
 from ._translation import chosen_by_hand, translated
 from ._unknown import unknown_keys
+from ._yaml_errors import problem_of_yaml
 
 __all__ = ["ModelLoader"]
 
@@ -125,6 +127,8 @@ class ModelLoader(ConfigLoaderImpl):
     def _composed(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> DictConfig:
         try:
             return self.composer.compose(config_name, overrides, run_mode)
+        except yaml.YAMLError as error:
+            raise as_error(self.schema.model.__name__, [problem_of_yaml(error)]) from error
         except ConfigCompositionException as error:
             self._explain(config_name, overrides, run_mode, error)
             raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.resources
-import os
 import pathlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from ._parsing import key_path, parse
 from ._plain import Where
 from ._problems import Problem
 from ._schema import Path, Schema
+from ._yaml_errors import shown_path
 
 __all__ = ["Origins"]
 
@@ -114,8 +114,7 @@ def _text(source: ConfigSource, config_path: str) -> tuple[str, str] | None:
     name = f"{config_path.removesuffix('.yaml')}.yaml"
     if source.scheme() == "file":
         file = pathlib.Path(source.path, name)
-        label = os.path.relpath(file)
-        return (label if not label.startswith("..") else str(file)), file.read_text(encoding="utf-8")
+        return shown_path(file), file.read_text(encoding="utf-8")
     if source.scheme() == "pkg":
         package = source.path.replace("/", ".")
         resource = importlib.resources.files(package).joinpath(name)

@@ -10,7 +10,7 @@ from hydra.errors import CompactHydraException
 
 from exca.errors import InvalidConfig
 
-__all__ = ["InvalidComposition", "Problem", "raise_problems", "shown"]
+__all__ = ["InvalidComposition", "Problem", "as_error", "raise_problems", "shown"]
 
 _MOST_POINTS = 12
 """Points listed with their overrides under one problem; the others by number only."""
@@ -80,9 +80,14 @@ def raise_problems(name: str, problems: Sequence[Problem], points: int | None = 
         Always, unless ``problems`` is empty; they are its attribute ``problems``.
     """
     if problems:
-        error = InvalidComposition(render(name, problems, points))
-        error.problems = tuple(problems)
-        raise error
+        raise as_error(name, problems, points)
+
+
+def as_error(name: str, problems: Sequence[Problem], points: int | None = None) -> InvalidComposition:
+    """Return the error that lists problems; parameters as of ``raise_problems``."""
+    error = InvalidComposition(render(name, problems, points))
+    error.problems = tuple(problems)
+    return error
 
 
 def render(name: str, problems: Sequence[Problem], points: int | None = None) -> str:
