@@ -53,11 +53,14 @@ def _meant(schema: Schema, override: Override, chosen: set[str]) -> Iterator[Ove
     if override.package is not None or override.is_delete() or override.is_sweep_override() or path[0] == "hydra":
         yield override
         return
-    for site in sites_at(schema.tree, path):
+    sites = list(sites_at(schema.tree, path))
+    for site in sites:
         choice = _choice(site, override)
         if choice is not None:
             yield choice
             return
+    if sites:
+        _refuse_none(schema, sites, override, path)
     yield from (_group(site, "default") for site in _entered(schema.tree, path) if site.group not in chosen)
     yield _freed(schema.tree, override, path)
 
@@ -84,11 +87,32 @@ def _choice(site: Site, override: Override) -> Override | None:
         if site.shape.discriminator in value:
             _refuse(site, override, value[site.shape.discriminator])
         return None
-    option = next((o for o in site.options.values() if o.tree is None), None) if value is None else None
-    name = option.name if option is not None else value
-    if option is None and (override.key_or_group == site.group or value not in site.options):
+    name = _option_name(site, value)
+    if name is None and override.key_or_group == site.group and isinstance(value, int | float):
+        name = str(override.input_line).partition("=")[2].strip()  # Hydra looks for a file of that name
+    if name is None or (name == value and override.key_or_group == site.group):
         return None
-    return replace(_group(site, str(name)), input_line=override.input_line)
+    return replace(_group(site, name), input_line=override.input_line)
+
+
+def _option_name(site: Site, value: object) -> str | None:
+    """Return the name of the option that a value stands for (a discriminator may be a number), or None."""
+    if value is None:
+        return next((option.name for option in site.options.values() if option.tree is None), None)
+    return str(value) if str(value) in site.options else None
+
+
+def _refuse_none(schema: Schema, sites: Sequence[Site], override: Override, path: Path) -> None:
+    """Raise where a node that cannot be None is set to None."""
+    if override.value() is None:
+        names = dict.fromkeys(name for site in sites for name in site.options)
+        problem = Problem(
+            path=path,
+            message=f"no such member; there are {', '.join(names)}",
+            value="None",
+            origin=f"override {override.input_line}",
+        )
+        raise_problems(schema.model.__name__, [problem])
 
 
 def _refuse(site: Site, override: Override, text: object) -> None:

@@ -92,6 +92,21 @@ class Required(BaseModel):
     data: Data
 
 
+class Two(BaseModel):
+    n: Literal[2] = 2
+    size: int = 1
+
+
+class Three(BaseModel):
+    n: Literal[3] = 3
+
+
+class Numbered(BaseModel):
+    """A union whose discriminator is a number."""
+
+    n: Annotated[Two | Three, Field(discriminator="n")] = Two()
+
+
 class Everything(BaseModel):
     """One field of every kind of value."""
 

@@ -65,6 +65,23 @@ def test_a_field_below_none_says_to_choose_its_node() -> None:
     assert found["stop.patience"].hint == "stop has no node here; choose one first: stop=default"
 
 
+@pytest.mark.parametrize("text", ["model=null", "infra=null"])
+def test_null_for_a_node_that_cannot_be_none_lists_what_there_is(text: str) -> None:
+    name = text.partition("=")[0]
+    problem = problems(Experiment, text)[name]
+    assert problem.message.startswith(
+        "no such member; there are conv, tra" if name == "model" else "no such member; there are inline"
+    )
+    assert problem.origin == f"override {text}"
+
+
+def test_a_number_that_is_no_option_is_looked_for_as_a_file(tmp_path: Path) -> None:
+    write(tmp_path, "model/3", "name: conv\nchannels: 3")
+    assert exca.hydra.compose(Experiment, ["model=3"], config_dir=tmp_path).model.channels == 3  # type: ignore[union-attr]
+    with pytest.raises(MissingConfigException, match="Could not find 'model/true'"):
+        exca.hydra.compose(Experiment, ["model=true"])
+
+
 def test_values_of_files_come_with_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "app", "defaults: [{model: wide}, _self_]\nseed: x\noptim:\n  lr: -3\n  lrr: 3\nlayers:\n- 1\n- y")
     write(tmp_path, "model/wide", "name: transformer\n\ndim: abc")
@@ -88,6 +105,35 @@ def test_values_of_packages_come_with_file_and_line(tmp_path: Path) -> None:
     write(tmp_path, "extras/fast", "# @package optim\nmomentum: much")
     found = problems(Experiment, config_dir=tmp_path, config_name="app")
     assert found["optim.momentum"].origin == f"{tmp_path}/extras/fast.yaml:2"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line", "message"),
+    [
+        ("app", "seed: 3\n  optim: [", 2, "mapping values are not allowed here"),
+        ("app", "seed: 3\nnote: a\nseed: 4", 3, "found duplicate key seed"),
+        ("model/wide", "name: conv\nchannels: [1,", 3, "expected the node content"),
+    ],
+)
+def test_broken_yaml_is_a_problem_of_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, line: int, message: str
+) -> None:
+    write(tmp_path, "app", "defaults: [{model: wide}, _self_]")
+    write(tmp_path, "model/wide", "name: conv")
+    write(tmp_path, name, text)
+    monkeypatch.chdir(tmp_path)
+    (problem,) = problems(Experiment, config_dir=tmp_path, config_name="app").values()
+    assert message in problem.message
+    assert problem.origin == f"{name}.yaml:{line}"
+
+
+def test_bytes_that_are_no_text_name_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "app", "note: a\x07b")
+    monkeypatch.chdir(tmp_path)
+    (problem,) = problems(Experiment, config_dir=tmp_path, config_name="app").values()
+    assert (problem.origin, problem.message) == (
+        "app.yaml", "the file is not valid YAML: special characters are not allowed"
+    )  # fmt: skip
 
 
 def test_config_path_is_relative_to_the_calling_file(tmp_path: Path) -> None:
@@ -178,6 +224,13 @@ class TestSweeps:
         assert text.startswith("Experiment: 5 problems in 6 of 8 points; nothing was submitted.")
         assert text.count("Input should be greater than 0") == 1
         assert "#13  optim.lr=-1 seed=1" in text
+
+    def test_a_point_that_chooses_none_is_one_of_the_bad_points(self, loader: ModelLoader) -> None:
+        master = loader.load_configuration("experiment", ["model=null,conv"], RunMode.MULTIRUN)
+        with pytest.raises(InvalidConfig) as caught:
+            exca.hydra.read_points(loader, master, [["model=null"], ["model=conv"]], Experiment)
+        found = [(problem.point, problem.field) for problem in caught.value.problems]  # type: ignore[attr-defined]
+        assert found == [(0, "model")]
 
     def test_good_points_become_models(self, loader: ModelLoader) -> None:
         master = loader.load_configuration("experiment", [], RunMode.MULTIRUN)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra_models import Conv, Experiment, Full, Linear, Required, Sparse, Stop, Transformer
+from hydra_models import Conv, Experiment, Full, Linear, Numbered, Required, Sparse, Stop, Three, Transformer
 
 import exca.hydra
 from exca.errors import InvalidConfig
@@ -176,3 +176,9 @@ def test_a_choice_on_the_command_line_holds_against_null_in_a_file(conf: Path) -
         end=0.5
     )
     assert composed(conf, "nothing", "optim.schedule=null").optim.schedule is None
+
+
+def test_a_number_chooses_the_member_of_its_discriminator() -> None:
+    assert exca.hydra.compose(Numbered, ["n=3"]).n == Three()
+    assert exca.hydra.compose(Numbered, ["n.n=3"]).n == Three()
+    assert exca.hydra.to_overrides(Numbered(n=Three())) == ["n=3"]
