@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-__all__ = ["Action", "Mode", "Status", "decide"]
+__all__ = ["Action", "Mode", "Plan", "Replace", "Status", "decide", "plan"]
 
 Mode = Literal["cached", "retry", "force", "read-only"]
 Status = Literal["not submitted", "running", "completed", "failed"]
@@ -21,6 +22,22 @@ class Action(Enum):
     LOAD = "load"
     RAISE = "raise the stored error"
     REFUSE = "refuse"
+
+
+class Replace(Enum):
+    """What a computation may put its result in the place of."""
+
+    NOTHING = "the first result stands"
+    FAILURE = "a failure, but not a value that somebody else stored in the meantime"
+    ANYTHING = "whatever is stored"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The next step, and what it may replace."""
+
+    action: Action
+    replace: Replace = Replace.NOTHING
 
 
 _TABLE: dict[tuple[Mode, Status], Action] = {
@@ -52,3 +69,17 @@ def decide(mode: Mode, status: Status) -> Action:
     <Action.RECOMPUTE: 'recompute'>
     """
     return _TABLE[mode, status]
+
+
+def plan(mode: Mode, status: Status) -> Plan:
+    """Return the next step together with what it may replace.
+
+    Examples
+    --------
+    >>> plan("retry", "failed").replace
+    <Replace.FAILURE: 'a failure, but not a value that somebody else stored in the meantime'>
+    """
+    action = decide(mode, status)
+    if action in (Action.RECOMPUTE, Action.CANCEL_AND_RECOMPUTE):
+        return Plan(action, Replace.FAILURE if mode == "retry" else Replace.ANYTHING)
+    return Plan(action)

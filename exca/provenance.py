@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import getpass
 import hashlib
@@ -19,21 +20,33 @@ from exca.main_module import main_name
 __all__ = ["code_fingerprint", "comparable", "environment", "source_state"]
 
 _GIT_TIMEOUT_S = 5.0
+_MAIN = ("__main__", "__mp_main__")
 
 
-@functools.cache
 def code_fingerprint(cls: type, function: Callable[..., Any]) -> str:
     """A digest of the code of a computation, such as ``"3.11:9f2c..."``.
 
-    It covers the function, the functions of its class and bases, and, followed from there, the functions of the same
-    modules that they call by name; compiled code is compared, so that comments, blank lines and moves in the file do
-    not count. Other modules, data files and libraries are not followed. Compiled code differs between minor versions
-    of Python, so only fingerprints with the same prefix can be compared.
+    It covers the function, the functions of its class and bases, and, followed from there, what they name in their own
+    modules and closures: functions with their defaults, and constants (numbers, text, tuples of them). Compiled code
+    is compared, so that comments, blank lines and moves in the file do not count. Other modules, class attributes,
+    data files and libraries are not followed. Compiled code differs between minor versions of Python, so only
+    fingerprints with the same prefix can be compared.
     """
+    if main_name() == "__main__" and function.__module__ in _MAIN:
+        return _fingerprint(cls, function)  # a notebook, where a function can be defined again at any time
+    return _known_fingerprint(cls, function)
+
+
+@functools.cache
+def _known_fingerprint(cls: type, function: Callable[..., Any]) -> str:
+    return _fingerprint(cls, function)
+
+
+def _fingerprint(cls: type, function: Callable[..., Any]) -> str:
     digest = hashlib.sha256()
-    for name, code in sorted(_reachable(cls, function).items()):
-        digest.update(name.encode())
-        for piece in _pieces(code):
+    for name, pieces in sorted(_reachable(cls, function).items()):
+        digest.update(f"{name}\n".encode())
+        for piece in pieces:
             digest.update(piece)
     return f"{sys.version_info.major}.{sys.version_info.minor}:{digest.hexdigest()[:24]}"
 
@@ -50,7 +63,11 @@ def environment() -> dict[str, Any]:
     from importlib import metadata
 
     names = ("pydantic", "numpy", "torch")
-    versions = {name: metadata.version(name) for name in names if name in sys.modules}
+    versions = {}
+    for name in names:
+        if name in sys.modules:
+            with contextlib.suppress(metadata.PackageNotFoundError):  # a module of the user's own with that name
+                versions[name] = metadata.version(name)
     return {
         "host": socket.gethostname(),
         "user": _user(),
@@ -87,10 +104,9 @@ def _git_state(root: str) -> dict[str, Any] | None:
 def _git(root: str, *arguments: str) -> str | None:
     import subprocess
 
+    command = ["git", "--no-optional-locks", "-C", root, *arguments]
     try:
-        done = subprocess.run(
-            ["git", "-C", root, *arguments], capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -103,23 +119,76 @@ def _user() -> str:
         return "unknown"
 
 
-def _reachable(cls: type, function: Callable[..., Any]) -> dict[str, types.CodeType]:
-    """All code objects that make up the computation, by a name that does not depend on where they stand."""
-    found: dict[str, types.CodeType] = {}
+def _reachable(cls: type, function: Callable[..., Any]) -> dict[str, list[bytes]]:
+    """Everything that makes up the computation, by a name that does not depend on where it stands."""
+    found: dict[str, list[bytes]] = {}
     modules = {function.__module__, *(base.__module__ for base in _own_bases(cls))}
     queue: list[Any] = [function, *(method for base in _own_bases(cls) for method in _functions(base))]
     while queue:
         current = queue.pop()
-        module = main_name() if current.__module__ == "__main__" else current.__module__
-        name = f"{module}.{current.__qualname__}"
+        name = _name(current)
+        while name in found and found[name] != _content(current):
+            name += "'"  # two functions made by one factory
         if name in found:
             continue
-        found[name] = current.__code__
-        for used in current.__code__.co_names:
-            target = current.__globals__.get(used)
-            if isinstance(target, types.FunctionType) and target.__module__ in modules:
-                queue.append(inspect.unwrap(target))
+        found[name] = _content(current)
+        for used, value in _used(current):
+            target = _plain_function(value)
+            if target is not None and (target.__module__ in modules or used is None):
+                queue.append(target)
+            elif target is None and used is not None and _is_constant(value):
+                found[f"{name}:{used}"] = [repr(value).encode()]
     return found
+
+
+def _name(function: types.FunctionType) -> str:
+    module = main_name() if function.__module__ in _MAIN else function.__module__
+    return f"{module}.{function.__qualname__}"
+
+
+def _content(function: types.FunctionType) -> list[bytes]:
+    defaults = [*(function.__defaults__ or ()), *sorted((function.__kwdefaults__ or {}).items())]
+    cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
+    known = [repr(value) for value in (*defaults, *cells) if _is_constant(value)]
+    return [*_pieces(function.__code__), "\n".join(known).encode()]
+
+
+def _used(function: types.FunctionType) -> Iterator[tuple[str | None, Any]]:
+    """What a function names: globals with their names, the content of its closure without."""
+    for name in _names(function.__code__):
+        if name in function.__globals__:
+            yield name, function.__globals__[name]
+    for cell in function.__closure__ or ():
+        if _is_filled(cell):
+            yield None, cell.cell_contents
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+def _plain_function(value: Any) -> types.FunctionType | None:
+    """The user's function inside whatever decorators made of it."""
+    if not callable(value) or isinstance(value, type):
+        return None
+    try:
+        plain = inspect.unwrap(value)
+    except (ValueError, AttributeError):
+        return None
+    return plain if isinstance(plain, types.FunctionType) else None
+
+
+def _is_constant(value: Any) -> bool:
+    if isinstance(value, (tuple, frozenset)):
+        return all(map(_is_constant, value))
+    return value is None or type(value) in (bool, int, float, complex, str, bytes)
+
+
+def _is_filled(cell: types.CellType) -> bool:
+    return cell != types.CellType()  # a name that is assigned later
 
 
 def _own_bases(cls: type) -> list[type]:
@@ -130,7 +199,8 @@ def _own_bases(cls: type) -> list[type]:
 
 def _functions(cls: type) -> Iterator[types.FunctionType]:
     for value in vars(cls).values():
-        inner = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+        inner = value.func if isinstance(value, functools.cached_property) else getattr(value, "__func__", value)
+        inner = inner.fget if isinstance(inner, property) else inner
         if isinstance(inner, types.FunctionType):
             plain = inspect.unwrap(inner)
             if isinstance(plain, types.FunctionType) and plain.__module__ == cls.__module__:

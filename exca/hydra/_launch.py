@@ -154,7 +154,7 @@ def _compute(points: Sequence[Point], progress: bool) -> None:
     for point in own:
         assert point.task is not None
         try:
-            action = point.task.planned()
+            action = point.task.planned().action
         except ExcaError as error:  # this point's own: its task function will meet the same
             _LOG.debug("point #%d: %s", point.number, error)
             point.source = "refused"
@@ -195,7 +195,7 @@ def _run(launcher: Launcher, bound: Bound, point: Point) -> None:
     """The task function on one point, in its own output folder, its computation served from the cache."""
     task_function = functools.partial(_call, bound, point.model)
     functools.update_wrapper(task_function, bound.function)
-    if point.task is not None:  # what force or retry asked for has been done, also for a point that equals another
+    if point.task is not None and point.task.config is not point.model:  # what force asks for was done for its equal
         task_of(point.model, point.task.method.field).mark_acted()
     point.result = run_point(launcher.hydra_context, task_function, _config_of(launcher, point))
     if point.result.status is JobStatus.FAILED:

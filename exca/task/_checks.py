@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from exca import provenance
 from exca.errors import CodeChanged, DefaultsChanged, UidCollision
+from exca.identity import load_yaml
 from exca.store import Entry, Outcome
 from exca.task._method import CodeChangedWarning
 
@@ -36,7 +37,7 @@ def check_outcome(task: Task, entry: Entry, outcome: Outcome) -> None:
             f"{entry.path} holds the result of another config:\n{entry.read_note('uid.yaml')}\nwhile this one is\n"
             f"{task.manifests()['uid.yaml']}\nMove that folder away, or change infra.version."
         )
-    if facts.get("full_digest") != identity.full_digest:
+    if facts.get("full_digest") != identity.full_digest and _default_changed(task, entry):
         raise DefaultsChanged(
             f"a default value changed since the result in {entry.path} was stored. Then:\n"
             f"{entry.read_note('full-uid.yaml')}\nnow:\n{task.manifests()['full-uid.yaml']}\n"
@@ -44,6 +45,20 @@ def check_outcome(task: Task, entry: Entry, outcome: Outcome) -> None:
             "old value into the config."
         )
     _check_code(task, entry, facts.get("code"))
+
+
+def _default_changed(task: Task, entry: Entry) -> bool:
+    """Whether a field has another value now; one that was added since, or removed, does not count."""
+    text = entry.read_note("full-uid.yaml")
+    return text is None or _differ(load_yaml(text), load_yaml(task.manifests()["full-uid.yaml"]))
+
+
+def _differ(one: object, other: object) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return any(_differ(one[key], other[key]) for key in one.keys() & other.keys())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) != len(other) or any(map(_differ, one, other))
+    return bool(one != other)
 
 
 def _check_code(task: Task, entry: Entry, stored: str | None) -> None:
@@ -54,13 +69,13 @@ def _check_code(task: Task, entry: Entry, stored: str | None) -> None:
     current = provenance.code_fingerprint(method.owner, method.function)
     if stored == current or not provenance.comparable(stored, current):
         return
-    if policy == "recompute":
+    if policy == "recompute" and task.mode != "read-only":
         raise Outdated
     text = (
         f"the code of {method.owner.__qualname__}.{method.name} changed since the result in {entry.path} was stored. "
         "Raise infra.version if results differ, or set infra.code_change to 'recompute' or 'ignore'."
     )
-    if policy == "error":
+    if policy in ("error", "recompute"):
         raise CodeChanged(text)
     if (stored, current) not in _WARNED:  # once for a method, not once for each of its thousand results
         _WARNED.add((stored, current))

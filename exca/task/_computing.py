@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from exca.errors import ConfigChanged, ResultNotStored
-from exca.store import Entry
+from exca.errors import ConfigChanged, CorruptResult, ResultNotStored
+from exca.policy import Replace
+from exca.store import Entry, Outcome
 from exca.task._job import FIRST_POLL_S, LAST_POLL_S
 from exca.task._note import JobNote
 
@@ -19,27 +20,27 @@ if TYPE_CHECKING:
 __all__ = ["call", "compute", "prepare", "running_here"]
 
 
-def compute(task: Task, *, replace: bool, submitted: bool = False) -> Any:
+def compute(task: Task, replace: Replace, *, submitted: bool = False) -> Any:
     """Compute, store, and return what is stored; without a folder just compute.
 
     Parameters
     ----------
     task: what to compute.
-    replace: whether a stored result is replaced (when the new one is there); else the first one stands.
+    replace: what the result may be put in the place of, when it is there.
     submitted: whether this is the job that ``job.json`` already speaks of.
     """
     entry = task.entry
     if entry is None:
         return call(task)
-    prepare(task, entry, replace=replace)
+    prepare(task, entry, replace)
     with _claimed(entry):
-        outcome = None if replace else entry.outcome()
-        if outcome is not None:  # somebody else was faster
+        outcome = _outcome(entry)
+        if outcome is not None and _stands(outcome, replace):  # somebody else was faster
             return task.open(entry, outcome)
-        return _compute_and_store(task, entry, JobNote(task, entry, keep=submitted), replace=replace)
+        return _compute_and_store(task, entry, JobNote(task, entry, keep=submitted), replace)
 
 
-def prepare(task: Task, entry: Entry, *, replace: bool) -> None:
+def prepare(task: Task, entry: Entry, replace: Replace) -> None:
     """Create the folder and its manifests before anything is computed.
 
     Raises
@@ -48,7 +49,7 @@ def prepare(task: Task, entry: Entry, *, replace: bool) -> None:
         if that is not possible.
     """
     try:
-        entry.prepare(task.manifests(), replace=replace)
+        entry.prepare(task.manifests(), replace=replace is not Replace.NOTHING)
     except OSError as error:
         raise ResultNotStored(
             f"{entry.path} cannot be written, so nothing was computed: {error}. "
@@ -72,16 +73,26 @@ def running_here() -> set[str]:
     return found
 
 
-def _compute_and_store(task: Task, entry: Entry, note: JobNote, *, replace: bool) -> Any:
+def _outcome(entry: Entry) -> Outcome | None:
+    with contextlib.suppress(CorruptResult):  # whoever came to compute in its place knows
+        return entry.outcome()
+    return None
+
+
+def _stands(outcome: Outcome, replace: Replace) -> bool:
+    return replace is Replace.NOTHING or (replace is Replace.FAILURE and outcome.status == "completed")
+
+
+def _compute_and_store(task: Task, entry: Entry, note: JobNote, replace: Replace) -> Any:
     try:
         value = call(task)
         task.check_unchanged()
         note.write("completed")  # before the result, so that whoever sees the result sees the note
-        won = entry.write_value(value, task.facts(), replace=replace)
+        won = entry.write_value(value, task.facts(), replace=replace is not Replace.NOTHING)
     except Exception as error:
         note.write("failed", error)
         if not isinstance(error, ConfigChanged):
-            _store_failure(task, entry, error, replace=replace)
+            _store_failure(task, entry, error, replace)
         raise
     if won:
         return value
@@ -89,9 +100,16 @@ def _compute_and_store(task: Task, entry: Entry, note: JobNote, *, replace: bool
     return value if outcome is None else task.open(entry, outcome)
 
 
-def _store_failure(task: Task, entry: Entry, error: Exception, *, replace: bool) -> None:
+def _store_failure(task: Task, entry: Entry, error: Exception, replace: Replace) -> None:
+    """Keep a failure, unless that would cost a value: what force was to replace stays until there is a better one."""
+    current = _outcome(entry)
+    if current is not None and current.status == "completed":
+        error.add_note(f"the result of before stays in {entry.path}")
+        return
+    if isinstance(error, ResultNotStored) and isinstance(error.__cause__, OSError):
+        return  # a full disk says nothing about the computation
     try:
-        entry.write_error(error, task.facts(), replace=replace)
+        entry.write_error(error, task.facts(), replace=replace is not Replace.NOTHING)
     except OSError as second:
         error.add_note(f"this failure could not be stored in {entry.path}: {second}")
     else:

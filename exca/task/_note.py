@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import logging
 import os
 import time
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["JobNote", "note_submission", "read_note"]
 
 _NAME = "job.json"
+_LOG = logging.getLogger(__name__)
 
 
 def read_note(entry: Entry) -> dict[str, Any]:
@@ -58,10 +59,16 @@ class JobNote:
         self._clock = time.perf_counter()
 
     def write(self, state: Literal["completed", "failed"], error: BaseException | None = None) -> None:
-        """Write the note; a disk that is full then does not hide the outcome."""
+        """Write the note. It is for people: nothing that goes wrong here may cost the result."""
+        try:
+            self._entry.write_note(_NAME, json.dumps(self._content(state, error), indent=1))
+        except Exception as problem:  # a full disk, a library without metadata, an error that cannot be shown
+            _LOG.warning("job.json of %s could not be written: %r", self._entry.path, problem)
+
+    def _content(self, state: str, error: BaseException | None) -> dict[str, Any]:
         cls = self._task.method.owner
         data = read_note(self._entry) if self._keep else {}
-        data |= {
+        return data | {
             "uid": self._task.uid,
             "state": state,
             "error": None if error is None else f"{type(error).__name__}: {error}",
@@ -73,5 +80,3 @@ class JobNote:
             "git": provenance.source_state(cls),
             "code": provenance.code_fingerprint(cls, self._task.method.function),
         }
-        with contextlib.suppress(OSError):
-            self._entry.write_note(_NAME, json.dumps(data, indent=1))

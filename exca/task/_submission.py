@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from exca import execution
 from exca.errors import JobCancelled, JobFailed, ResultNotFound, UnstableIdentity
 from exca.main_module import main_name, set_main_name
-from exca.policy import Action
+from exca.policy import Action, Replace
 from exca.store import Entry
 from exca.task._computing import compute, prepare
 from exca.task._home import set_home
@@ -40,22 +40,22 @@ def submit_all(tasks: Sequence[Task], max_workers: int | None = None) -> None:
     tasks: computations with distinct uids.
     max_workers: upper bound of jobs at work at once; None: what the infra says.
     """
-    todo: list[tuple[Task, bool]] = []
+    todo: list[tuple[Task, Replace]] = []
     for task in tasks:
-        action = task.planned()
-        if action is Action.REFUSE:
+        step = task.planned()
+        if step.action is Action.REFUSE:
             raise ResultNotFound(f"nothing is stored for {task.uid}, and mode is 'read-only'")
-        if action is Action.CANCEL_AND_RECOMPUTE:
+        if step.action is Action.CANCEL_AND_RECOMPUTE:
             task.cancel_running()
-        if action in (Action.COMPUTE, Action.RECOMPUTE, Action.CANCEL_AND_RECOMPUTE):
-            todo.append((task, action is not Action.COMPUTE))
-        task.mark_acted()
+        if step.action in (Action.COMPUTE, Action.RECOMPUTE, Action.CANCEL_AND_RECOMPUTE):
+            task.mark_acted()
+            todo.append((task, step.replace))
     submit_calls(todo, max_workers)
 
 
-def submit_calls(todo: Sequence[tuple[Task, bool]], max_workers: int | None) -> None:
+def submit_calls(todo: Sequence[tuple[Task, Replace]], max_workers: int | None) -> None:
     """Hand computations to their executors: one array for each set of resources."""
-    groups: dict[tuple[execution.Resources, str | None], list[tuple[Task, bool]]] = {}
+    groups: dict[tuple[execution.Resources, str | None], list[tuple[Task, Replace]]] = {}
     for task, replace in todo:
         resources = task.settings.resources()
         if max_workers is not None:
@@ -66,37 +66,37 @@ def submit_calls(todo: Sequence[tuple[Task, bool]], max_workers: int | None) -> 
         _submit_array(execution.make_executor(resources, logs, initializer=initializer), members)
 
 
-def _submit_array(executor: execution.Executor, members: Sequence[tuple[Task, bool]]) -> None:
+def _submit_array(executor: execution.Executor, members: Sequence[tuple[Task, Replace]]) -> None:
     """Claim, submit, note: whoever sees a claim or a note knows that the computation is on its way."""
     with contextlib.ExitStack() as claims:
         mine = [(task, replace) for task, replace in members if _claim_for_submission(task, claims, replace)]
         handles = executor.submit([_call_of(task, replace) for task, replace in mine])
         for (task, replace), handle in zip(mine, handles, strict=True):
-            task.adopt(handle, replacing=replace)
+            task.adopt(handle, replacing=replace is not Replace.NOTHING)
             note_submission(task, handle)
 
 
-def _claim_for_submission(task: Task, claims: contextlib.ExitStack, replace: bool) -> bool:
+def _claim_for_submission(task: Task, claims: contextlib.ExitStack, replace: Replace) -> bool:
     """Whether this process is the one to submit; False if another is at it, which is then waited for as usual."""
     entry = task.entry
     if entry is None or task.settings.resources().cluster in _IN_PROCESS:
         return True
-    prepare(task, entry, replace=replace)
+    prepare(task, entry, replace)
     claim = entry.claim()
     if claim is not None:
         claims.callback(claim.release)
-    return claim is not None or replace  # what is to be replaced waits for its turn on the worker
+    return claim is not None or replace is not Replace.NOTHING  # which waits on the worker
 
 
-def _call_of(task: Task, replace: bool) -> execution.Call:
+def _call_of(task: Task, replace: Replace) -> execution.Call:
     resources = task.settings.resources()
     name = resources.job_name or f"{task.method.owner.__name__}.{task.method.name}"
     if resources.cluster in _IN_PROCESS:
         return execution.Call(_run_here, (task, replace), name=name)
     arguments = (task.config, task.method.field, task.uid, replace)
     on_lost = None
-    if task.entry is not None and not replace:  # a lost recomputation leaves the old result as it is
-        on_lost = functools.partial(_store_loss, task.entry, task.uid, task.facts())
+    if task.entry is not None:
+        on_lost = functools.partial(_store_loss, task.entry, task.uid, task.facts(), replace)
     return execution.Call(_run_submitted, arguments, name=name, on_lost=on_lost)
 
 
@@ -106,12 +106,13 @@ def _prepare_worker(name: str, folder: str) -> None:
     set_home(folder)
 
 
-def _run_here(task: Task, replace: bool) -> Any:
-    value = compute(task, replace=replace)
+def _run_here(task: Task, replace: Replace) -> Any:
+    value = compute(task, replace)
+    task.remember(value)
     return value if task.entry is None else None
 
 
-def _run_submitted(config: BaseModel, field: str, uid: str, replace: bool) -> Any:
+def _run_submitted(config: BaseModel, field: str, uid: str, replace: Replace) -> Any:
     """What a worker runs."""
     task: Task = getattr(config, field).bound_task()
     if task.function.__module__ == "__main__":  # stored values and pools look up there what came by value
@@ -123,14 +124,17 @@ def _run_submitted(config: BaseModel, field: str, uid: str, replace: bool) -> An
             f"the config is {uid} where it was submitted and {task.uid} on the worker: some field has a value, or a "
             "default, that differs from process to process"
         )
-    value = compute(task, replace=replace, submitted=True)
+    value = compute(task, replace, submitted=True)
     return value if task.entry is None else None
 
 
-def _store_loss(entry: Entry, uid: str, facts: dict[str, Any], reason: str, log: Path) -> None:
-    """What whoever watches a job calls when it ended without a result."""
+def _store_loss(entry: Entry, uid: str, facts: dict[str, Any], replace: Replace, reason: str, log: Path) -> None:
+    """What whoever watches a job calls when it ended without a result; a value of before is left as it is."""
+    current = entry.outcome()
+    if current is not None and current.status == "completed":
+        return
     kind = JobCancelled if reason.startswith("cancelled") else JobFailed
-    entry.write_error(kind(f"{uid}: {reason}; see {log}"), facts, replace=False)
+    entry.write_error(kind(f"{uid}: {reason}; see {log}"), facts, replace=replace is not Replace.NOTHING)
 
 
 def _smaller(one: int, other: int | None) -> int:

@@ -20,7 +20,7 @@ from exca.errors import (
     ResultNotFound,
 )
 from exca.identity import Identity, computation_name, dump_yaml, export, identify
-from exca.policy import Action, Mode, Status, decide
+from exca.policy import Action, Mode, Plan, Replace, Status, plan
 from exca.store import Entry, FolderStore, Outcome, Store, is_immutable
 from exca.task._checks import Outdated, check_outcome
 from exca.task._computing import call, compute, running_here
@@ -33,6 +33,7 @@ from exca.task._submission import submit_all, submit_calls
 __all__ = ["MISSING", "Task"]
 
 MISSING: Final = object()
+_ANEW: Final = Plan(Action.RECOMPUTE, Replace.ANYTHING)
 _CANCEL_S: Final = 30.0
 _LOG = logging.getLogger(__name__)
 
@@ -162,14 +163,13 @@ class Task:
 
     def result(self) -> Any:
         """The value: loaded, awaited or computed, as the mode and the status say."""
-        identity = self.identity
+        self.identity  # noqa: B018 - refuses a config that was changed in place
         if self._kept is not MISSING and self.mode != "force":
             return copy.deepcopy(self._kept)
         entry = self.entry
         value = self._result_without_folder() if entry is None else self._result_in(entry)
         self._acted = True
-        if self.settings.keep_in_ram:
-            self._keep(value, identity)
+        self.remember(value)
         return value
 
     def _result_in(self, entry: Entry) -> Any:
@@ -177,8 +177,8 @@ class Task:
             raise RecursionError(f"{self.method.owner.__qualname__}.{self.method.name} asks for its own result")
         while True:
             status, outcome = self._look(entry)
-            action = decide(self.mode, status)
-            if action in (Action.LOAD, Action.RAISE):
+            step = plan(self.mode, status)
+            if step.action in (Action.LOAD, Action.RAISE):
                 if outcome is None:
                     raise self._loss()
                 try:
@@ -186,21 +186,20 @@ class Task:
                 except CorruptResult:
                     if self.mode != "retry":
                         raise
-                    action = Action.RECOMPUTE
+                    step = _ANEW
                 except Outdated:
-                    action = Action.RECOMPUTE
-            if action is Action.WAIT:
+                    step = _ANEW
+            if step.action is Action.WAIT:
                 self._wait(entry)
                 continue
-            if action is Action.REFUSE:
+            if step.action is Action.REFUSE:
                 raise ResultNotFound(f"nothing is stored for {self.uid} in {entry.path}, and mode is 'read-only'")
-            if action is Action.CANCEL_AND_RECOMPUTE:
+            if step.action is Action.CANCEL_AND_RECOMPUTE:
                 self.cancel_running()
-            replace = action is not Action.COMPUTE
             if self.settings.resources().cluster is None:
                 self._acted = True
-                return compute(self, replace=replace)
-            self._submit(replace=replace)
+                return compute(self, step.replace)
+            self._submit(step.replace)
 
     def _result_without_folder(self) -> Any:
         if self.settings.mode == "read-only":
@@ -216,10 +215,13 @@ class Task:
             raise entry.error(outcome)
         return entry.load(outcome)
 
-    def _keep(self, value: Any, identity: Identity) -> None:
+    def remember(self, value: Any) -> None:
+        """Keep a value in this process, if the infra asks for that."""
+        if not self.settings.keep_in_ram:
+            return
         if is_immutable(value):
             self._kept = value
-            if not identity.mutable:
+            if not self.identity.mutable:
                 self.ram = value
         else:
             self._kept = copy.deepcopy(value)
@@ -335,7 +337,7 @@ class Task:
         entry = self.entry
         if entry is None:
             if self._job is None:
-                self._submit(replace=False)
+                self._submit(Replace.NOTHING)
             assert self._job is not None
             return self._job
         submit_all([self])
@@ -358,7 +360,7 @@ class Task:
         self._job = TaskJob(self, handle)
         self._replacing = handle if replacing else None
 
-    def _submit(self, *, replace: bool) -> None:
+    def _submit(self, replace: Replace) -> None:
         self._acted = True
         submit_calls([(self, replace)], max_workers=None)
 
@@ -385,15 +387,15 @@ class Task:
             return None
         return Path(self.entry.path, str(folder)).resolve()
 
-    def planned(self) -> Action:
+    def planned(self) -> Plan:
         """What `submit_all` would do for this computation now."""
         if self.entry is None:
-            return Action.COMPUTE if self._job is None else Action.WAIT
+            return Plan(Action.COMPUTE if self._job is None else Action.WAIT)
         status, outcome = self._look(self.entry)
-        action = decide(self.mode, status)
-        if action in (Action.LOAD, Action.RAISE) and outcome is not None:
+        step = plan(self.mode, status)
+        if step.action in (Action.LOAD, Action.RAISE) and outcome is not None:
             try:
                 check_outcome(self, self.entry, outcome)
             except Outdated:
-                return Action.RECOMPUTE
-        return action
+                return _ANEW
+        return step
