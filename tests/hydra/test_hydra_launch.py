@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
+
+from exca.hydra._launch_results import Row, print_table, write_csv
 
 APP = Path(__file__).parent / "launch_app" / "sweep_app.py"
 
@@ -228,6 +232,83 @@ def test_an_interrupted_sweep_goes_on_and_is_found_again(shell: Shell) -> None:
     again = shell.sweep("x=1,2", "infra=local")
     assert again.code == 0
     assert shell.computed() == [1, 2], "nothing was computed twice"
+
+
+def test_what_hydra_says_of_each_point_reaches_its_model(shell: Shell) -> None:
+    done = shell.sweep("x=5,5", "note=run_${hydra:job.num}_${hydra:runtime.output_dir}")
+    assert done.code == 0, done.err
+    assert done.column("source") == ["computed", "computed"], "two notes are two computations"
+    notes = {yaml.safe_load(path.read_text())["note"] for path in (shell.folder / ".exca").glob("*/*/uid.yaml")}
+    assert notes == {f"run_{number}_{done.folder / str(number)}" for number in range(2)}
+
+
+def test_incident_29_a_cache_folder_does_not_move_with_the_job(shell: Shell) -> None:
+    command = [sys.executable, str(APP), "x=2", f"trace={shell.folder / 'trace'}", "infra.folder=cache"]
+    for _ in range(2):
+        subprocess.run([*command, "hydra.job.chdir=true"], cwd=shell.folder, check=True, capture_output=True)
+    assert shell.computed() == [2]
+    assert shell.sweep("x=2,3", "infra.folder=cache", "hydra.job.chdir=true").column("source") == [
+        "cached",
+        "computed",
+    ]
+
+
+def test_points_that_never_started_are_computed_by_the_same_command(shell: Shell) -> None:
+    command = shell.command("x=1,2,3,4", "sleep=0.6", "infra=local", "infra.max_workers=1")
+    process = subprocess.Popen(command, cwd=shell.folder, stdout=subprocess.DEVNULL, start_new_session=True)
+    _until(lambda: shell.computed() == [1])
+    process.kill()
+    process.wait()
+    for stamp in (shell.folder / ".exca" / "logs").rglob("supervisor"):
+        os.kill(json.loads(os.readlink(stamp))["pid"], signal.SIGKILL)
+    done = shell.sweep("x=1,2,3,4", "sleep=0.6", "infra=local")
+    assert done.code == 0, done.out + done.err
+    assert done.column("status") == ["completed"] * 4
+    assert len(shell.computed()) <= 5, "at most what was running was lost"
+
+
+def test_read_only_points_keep_their_siblings(shell: Shell) -> None:
+    shell.sweep("x=1,3")
+    done = shell.sweep("x=1,2,3", "infra.mode=read-only")
+    assert done.code == 1
+    assert "Traceback" not in done.err + done.out
+    assert done.column("status") == ["completed", "failed", "completed"]
+    assert "ResultNotFound" in done.rows[1]["value"]
+    assert shell.computed() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("override", "text"),
+    [
+        ("infra=slurm", "slurm"),
+        ("infra.workdir=nowhere infra=local", "nowhere"),
+        ("hydra.launcher.cpus_per_task=x", "cpus_per_task"),
+    ],
+)
+def test_a_sweep_that_cannot_be_submitted_is_explained(shell: Shell, override: str, text: str) -> None:
+    done = shell.sweep("x=1,2", *override.split())
+    assert done.code == 1
+    assert text in done.err
+    assert "Traceback" not in done.err
+    assert shell.computed() == []
+
+
+def test_a_value_that_cannot_be_shown_costs_no_table(tmp_path: Path) -> None:
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    values = ["\ud800 lone", Silent(), {"a": Silent()}, None, float("nan"), "a,b\nc", "[red]not markup[/red]"]
+    rows = [
+        Row(number, {"x": str(number)}, value, "completed", "computed", None, "uid", "log")
+        for number, value in enumerate(values)
+    ]
+    write_csv(tmp_path / "results.csv", rows, append=False)
+    print_table(rows, tmp_path / "results.csv")
+    with open(tmp_path / "results.csv", newline="") as stream:
+        back = list(csv.DictReader(stream))
+    assert [row["value"] for row in back][3:] == ["None", "nan", "a,b\nc", "[red]not markup[/red]"]
+    assert "Silent" in back[1]["value"]
 
 
 def _until(condition: tp.Callable[[], bool], seconds: float = 30.0) -> None:

@@ -30,6 +30,7 @@ class Study(pydantic.BaseModel):
     fail: list[int] = []
     kill: list[int] = []
     sleep: float = 0.0
+    note: str = ""
     trace: Path | None = None
     infra: exca.TaskInfra = exca.TaskInfra()
 
