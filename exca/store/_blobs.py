@@ -10,7 +10,7 @@ from typing import Any
 
 from exca.errors import CorruptResult
 from exca.store._files import Permissions, write_whole
-from exca.store._values import NotSafelyStorable
+from exca.store._frames import frame_bytes, read_frame
 
 __all__ = ["FolderBlobs"]
 
@@ -54,37 +54,14 @@ def _array_bytes(value: Any) -> memoryview:
 def _read_array(path: Path) -> Any:
     import numpy
 
-    return numpy.load(path, allow_pickle=False)
+    with open(path, "rb") as stream:  # not numpy.load, which would also take a zip archive
+        return numpy.lib.format.read_array(stream, allow_pickle=False)
 
 
-def _frame_bytes(value: Any) -> bytes:
-    """Parquet, if it gives back the very same frame; a frame that parquet would change is not safely storable."""
-    import pandas
-
-    buffer = io.BytesIO()
-    try:
-        value.to_parquet(buffer)
-        copy = pandas.read_parquet(io.BytesIO(buffer.getvalue()))
-        pandas.testing.assert_frame_equal(value, copy, check_exact=True, check_freq=False)
-    except ImportError as error:
-        raise NotSafelyStorable("parquet needs pyarrow: pip install 'exca-hydra[pandas]'") from error
-    except (AssertionError, ValueError, TypeError, NotImplementedError) as error:
-        raise NotSafelyStorable(f"parquet would change this data frame: {error}") from error
-    if value.attrs != copy.attrs:
-        raise NotSafelyStorable("parquet would lose the attrs of this data frame")
-    return buffer.getvalue()
-
-
-def _read_frame(path: Path) -> Any:
-    import pandas
-
-    return pandas.read_parquet(path)
-
-
-_WRITERS: dict[str, Any] = {"array": _array_bytes, "frame": _frame_bytes}
+_WRITERS: dict[str, Any] = {"array": _array_bytes, "frame": frame_bytes}
 _READERS: dict[str, Any] = {
     "array": _read_array,
-    "frame": _read_frame,
+    "frame": read_frame,
     "json": Path.read_bytes,
     "pickle": Path.read_bytes,
 }

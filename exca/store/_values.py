@@ -57,6 +57,8 @@ def encode(value: Any, blobs: BlobWriter) -> Json:
     kind: type[Any] = value.__class__
     if kind in _PLAIN:
         return value
+    if kind is int:
+        return value if value.bit_length() <= _DECIMAL_BITS else _tag("int", hex(value))
     if kind is float:
         return value if math.isfinite(value) else _tag("float", repr(value))
     if kind is list:
@@ -142,7 +144,13 @@ def _decode_scalar(content: Json, blobs: BlobReader) -> Any:
 
     if isinstance(content, str):
         return blobs.read("array", content)[()]
-    return numpy.frombuffer(base64.b64decode(content[1]), dtype=content[0])[0]
+    dtype, raw = numpy.dtype(content[0]), base64.b64decode(content[1])
+    raw = raw[: dtype.itemsize]  # an empty text has one character too many
+    if dtype.kind == "U":  # text and bytes by their constructors: a view drops NULs at the end, and cannot be empty
+        return numpy.str_(raw.decode("utf-32-be" if dtype.str[0] == ">" else "utf-32-le", "surrogatepass"))
+    if dtype.kind in "SV":
+        return dtype.type(raw)
+    return numpy.frombuffer(raw, dtype=dtype)[0]
 
 
 def _encode_tensor(value: Any, torch: Any, blobs: BlobWriter) -> Json:
@@ -183,8 +191,19 @@ def _encode_slice(value: slice) -> Json:
     parts = [value.start, value.stop, value.step]
     if any(part is not None and type(part) is not int for part in parts):
         raise NotSafelyStorable("no safe format for a slice over anything but ints")
-    return parts
+    return [_part(part) for part in parts]
 
+
+def _part(number: int | None) -> Json:
+    """An int inside a simple value; in hexadecimal beyond the digits that Python reads."""
+    return number if number is None or number.bit_length() <= _DECIMAL_BITS else hex(number)
+
+
+def _parts(content: Json) -> list[Any]:
+    return [int(part, 16) if isinstance(part, str) else part for part in content]
+
+
+_DECIMAL_BITS = 2048  # fewer digits than `sys.set_int_max_str_digits` can forbid to read (640)
 
 _SIMPLE: dict[type, tuple[str, Callable[[Any], Json]]] = {
     bytes: ("bytes", lambda v: base64.b64encode(v).decode()),
@@ -195,9 +214,9 @@ _SIMPLE: dict[type, tuple[str, Callable[[Any], Json]]] = {
     dt.time: ("time", lambda v: [_fixed_zone(v).isoformat(), v.fold]),
     dt.timedelta: ("timedelta", lambda v: [v.days, v.seconds, v.microseconds]),
     decimal.Decimal: ("decimal", str),
-    fractions.Fraction: ("fraction", lambda v: [v.numerator, v.denominator]),
+    fractions.Fraction: ("fraction", lambda v: [_part(v.numerator), _part(v.denominator)]),
     uuid.UUID: ("uuid", str),
-    range: ("range", lambda v: [v.start, v.stop, v.step]),
+    range: ("range", lambda v: [_part(v.start), _part(v.stop), _part(v.step)]),
     slice: ("slice", _encode_slice),
     type(...): ("ellipsis", lambda _: None),
     pathlib.PosixPath: ("posixpath", str),
@@ -207,6 +226,7 @@ _SIMPLE: dict[type, tuple[str, Callable[[Any], Json]]] = {
 }
 
 _DECODERS: dict[str, Callable[[Json], Any]] = {
+    "int": lambda c: int(c, 16),
     "float": float,
     "bytes": base64.b64decode,
     "bytearray": lambda c: bytearray(base64.b64decode(c)),
@@ -216,10 +236,10 @@ _DECODERS: dict[str, Callable[[Json], Any]] = {
     "time": lambda c: dt.time.fromisoformat(c[0]).replace(fold=c[1]),
     "timedelta": lambda c: dt.timedelta(*c),
     "decimal": decimal.Decimal,
-    "fraction": lambda c: fractions.Fraction(*c),
+    "fraction": lambda c: fractions.Fraction(*_parts(c)),
     "uuid": uuid.UUID,
-    "range": lambda c: range(*c),
-    "slice": lambda c: slice(*c),
+    "range": lambda c: range(*_parts(c)),
+    "slice": lambda c: slice(*_parts(c)),
     "ellipsis": lambda _: ...,
     "posixpath": pathlib.PosixPath,
     "windowspath": pathlib.WindowsPath,
@@ -237,5 +257,5 @@ _FOREIGN: dict[str, Callable[[Json, BlobReader], Any]] = {
     "tensor": _decode_tensor,
 }
 
-_PLAIN = frozenset({str, bool, int, type(None)})
+_PLAIN = frozenset({str, bool, type(None)})
 _IMMUTABLE = frozenset(_SIMPLE) - {bytearray} | {str, bool, int, float}

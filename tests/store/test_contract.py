@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
+import fractions
+import importlib.util
 import math
 import pathlib
 import threading
@@ -147,6 +150,8 @@ _SCALARS = (
     | st.integers(-5, 5).map(np.int64)
     | st.just(...)
     | st.integers(0, 9).map(range)
+    | st.text(alphabet="a\0\u20ac").map(np.str_)
+    | st.binary(max_size=3).map(np.bytes_)
 )
 _HASHABLE = st.integers() | st.text() | st.tuples(st.integers(), st.text()) | st.binary() | st.booleans() | st.none()
 _VALUES = st.recursive(
@@ -215,15 +220,73 @@ def test_incident_12_a_frame_keeps_text_that_looks_like_numbers(tmp_path: pathli
     pandas.testing.assert_frame_equal(entry.load(outcome), frame)
 
 
-def test_a_frame_that_parquet_would_change_is_pickled(tmp_path: pathlib.Path) -> None:
+def _frames() -> dict[str, Any]:
     pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame({"mixed": [1, "a", None]})
+    return {
+        "mixed": pandas.DataFrame({"mixed": [1, "a", None]}),
+        "bytearray": pandas.DataFrame({"raw": [bytearray(b"x"), bytearray(b"")]}),
+        "nested": pandas.DataFrame({"raw": [{"a": bytearray(b"x")}, {"a": bytearray(b"y")}]}),
+        "decimals": pandas.DataFrame({"price": [decimal.Decimal("1.0"), decimal.Decimal("1.00")]}),
+        "large": pandas.DataFrame({"n": pandas.Series([10**30], dtype=object)}),
+        "frequency": pandas.DataFrame({"x": [1, 2]}, index=pandas.date_range("2020-01-01", periods=2, freq="D")),
+        "rows_only": pandas.DataFrame(index=pandas.date_range("2020-01-01", periods=2, freq="D")),
+        "columns": pandas.DataFrame([[1, 2]], columns=pandas.date_range("2020-01-01", periods=2, freq="D")),
+        "empty": pandas.DataFrame(),
+        "unnamed": pandas.DataFrame(np.zeros((3, 2))),
+        "attrs": _with_attrs(pandas.DataFrame({"x": [1]}), {"weights": np.arange(3)}),
+    }
+
+
+def _with_attrs(frame: Any, attrs: dict[str, Any]) -> Any:
+    frame.attrs = attrs
+    return frame
+
+
+@pytest.mark.parametrize("name", list(_frames()) if importlib.util.find_spec("pandas") else [])
+def test_incident_12_a_frame_that_parquet_would_change_is_pickled(name: str, tmp_path: pathlib.Path) -> None:
+    frame = _frames()[name]
     entry = _prepared(FolderStore(tmp_path), "m/a")
     entry.write_value(frame, {}, replace=False)
     outcome = entry.outcome()
     assert outcome is not None
     assert outcome.record["format"] == "pickle"
-    pandas.testing.assert_frame_equal(entry.load(outcome), frame)
+    back = entry.load(outcome)
+    assert [list(map(repr, row)) for row in back.to_numpy()] == [list(map(repr, row)) for row in frame.to_numpy()]
+    for one, other in ((back.index, frame.index), (back.columns, frame.columns)):
+        assert (type(one), getattr(one, "freq", None)) == (type(other), getattr(other, "freq", None))
+    assert repr(back.attrs) == repr(frame.attrs)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        10**5000,
+        [-(10**5000)],
+        {10**5000: 1},
+        2**2048,
+        fractions.Fraction(10**5000, 3),
+        range(10**5000),
+        slice(None, 10**5000),
+    ],
+    ids=["int", "negative", "key", "edge", "fraction", "range", "slice"],
+)
+def test_incident_12_ints_of_any_size_read_back(value: Any, tmp_path: pathlib.Path) -> None:
+    entry = _prepared(FolderStore(tmp_path), "m/a")
+    entry.write_value(value, {}, replace=False)
+    outcome = entry.outcome()
+    assert outcome is not None
+    assert outcome.record["format"] == "json"
+    back = entry.load(outcome)
+    assert type(back) is type(value)
+    assert back == value
+
+
+@pytest.mark.parametrize("value", [np.str_(""), np.bytes_(b""), np.str_("a\0"), np.bytes_(b"a\0"), np.void(b"")])
+def test_incident_12_empty_numpy_text_reads_back(value: Any, tmp_path: pathlib.Path) -> None:
+    entry = _prepared(FolderStore(tmp_path), "m/a")
+    entry.write_value(value, {}, replace=False)
+    back = entry.load(entry.outcome())
+    assert (type(back), back.dtype, back.tobytes()) == (type(value), value.dtype, value.tobytes())
 
 
 def _prepared(store: Store, uid: str) -> Any:
