@@ -56,6 +56,11 @@ class Contribution:
         node = self._node(path)
         return node is not None and node._value() is None
 
+    def is_unset(self, path: Path) -> bool:
+        """Whether it says that a node must still be set."""
+        node = self._node(path)
+        return node is not None and node._value() == MISSING
+
     def _node(self, path: Path) -> Node | None:
         package = self.package
         if path[: len(package)] != package:
@@ -117,9 +122,10 @@ class _Judge:
             path = (*above, *below)
             speakers = [c for c in self._contributions if not self._is_left_out(c, path)]
             said = [(c, node) for c in speakers if (node := c.at(path)) is not None]
-            if self._chosen_node(site):
-                self._leave_out_nulls(site, path, speakers)
-            if site.shape.kind == "union":
+            self._leave_out_blanks(site, path, speakers)
+            if self._unset(path, speakers):
+                self.verdict.texts[path] = None
+            elif site.shape.kind == "union":
                 self._union(site, path, said)
             elif site.shape.kind == "optional":
                 self._optional(site, path, said)
@@ -173,16 +179,23 @@ class _Judge:
                 self._leave_out(c, path)
         return True
 
-    def _chosen_node(self, site: Site) -> bool:
-        """Whether a node was asked for; then files that say it is None do not count."""
-        choice = self._choices.get(site.group)
-        chosen = site.options.get(choice or "")
-        return self._explicit(site) and choice is not None and (chosen is None or chosen.tree is not None)
-
-    def _leave_out_nulls(self, site: Site, path: Path, speakers: Sequence[Contribution]) -> None:
-        for c in speakers:
-            if c.is_null(path) and not c.generated and not self._chose(c, site):
+    def _leave_out_blanks(self, site: Site, path: Path, speakers: Sequence[Contribution]) -> None:
+        """Let an option that was asked for hold against files that say the node is None, or still to be set."""
+        for c in speakers if self._explicit(site) and self._choices.get(site.group) is not None else ():
+            if (c.is_null(path) or c.is_unset(path)) and not c.generated and not self._chose(c, site):
                 self._leave_out(c, path)
+
+    def _unset(self, path: Path, speakers: Sequence[Contribution]) -> bool:
+        """Whether the last file that speaks of a node says it must still be set; leave out what it overrules."""
+        unset: list[Contribution] = []
+        for c in speakers:
+            if c.is_unset(path) and not c.generated and not self._is_left_out(c, path):
+                unset.append(c)
+            elif not c.generated and c.at(path) is not None:
+                for earlier in unset:
+                    self._leave_out(earlier, path)
+                unset = []
+        return bool(unset)
 
     def _is_left_out(self, c: Contribution, path: Path) -> bool:
         below = path[len(c.package) :]

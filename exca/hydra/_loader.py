@@ -34,6 +34,7 @@ from ._schema import Path
 from ._source import ModelRepository, ModelSource
 from ._translation import chosen_by_hand, translated
 from ._unknown import unknown_keys
+from ._unset import marked, unmark
 from ._yaml_errors import problem_of_yaml
 
 __all__ = ["ModelLoader"]
@@ -223,7 +224,12 @@ class ModelLoader(ConfigLoaderImpl):
                 node = node[key]
             with open_dict(node):
                 del node[path[-1]]
-        return result
+        return result if str(default.config_path).startswith("hydra/") else marked(result)
+
+    def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
+        cfg = super()._compose_config_from_defaults_list(defaults, repo)
+        unmark(cfg)
+        return cfg
 
 
 def _defaults(

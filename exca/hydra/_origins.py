@@ -67,13 +67,11 @@ class Origins:
         overrides
             All overrides of the composition, in the order in which they were given.
         """
-        if problem.origin is not None or problem.message == "missing":
+        if problem.origin is not None:
             return problem
-        origin = (
-            self._of_override(problem.path, overrides)
-            or self._of_file(problem.path, overrides)
-            or _of_default(self._loader.schema, problem.path)
-        )
+        origin = self._of_override(problem.path, overrides) or self._of_file(problem.path, overrides)
+        if origin is None and problem.message != "missing":
+            origin = _of_default(self._loader.schema, problem.path)
         return replace(problem, origin=origin)
 
     def _of_override(self, path: Where, overrides: Sequence[str]) -> str | None:

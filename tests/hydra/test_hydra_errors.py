@@ -13,7 +13,7 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.utils import setup_globals
 from hydra.errors import CompactHydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
-from hydra_models import Everything, Experiment, Guarded, Required
+from hydra_models import Conv, Everything, Experiment, Guarded, Required, Stop, Transformer
 from omegaconf import OmegaConf
 
 import exca.hydra
@@ -98,6 +98,46 @@ def test_values_of_files_come_with_file_and_line(tmp_path: Path, monkeypatch: py
         "layers.1": "app.yaml:8",
         "model.dim": "model/wide.yaml:3",
     }
+
+
+UNSET = {
+    "app": "defaults: [_self_, {exp: null}]\nseed: ???\nmodel: ???\nstop: ???\noptim:\n  lr: ???\ntags: ???",
+    "exp/full": "# @package _global_\nseed: 1\nmodel: {channels: 2}\nstop: {patience: 2}\n"
+    "optim: {lr: 0.5}\ntags: {a: 1}",
+    "exp/unset": "# @package _global_\nseed: ???\nmodel: ???",
+}
+
+
+@pytest.fixture
+def unset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    for name, text in UNSET.items():
+        write(tmp_path, name, text)
+    monkeypatch.chdir(tmp_path)
+    return {"config_dir": tmp_path, "config_name": "app"}
+
+
+def test_incident_24_what_a_file_says_must_be_set_is_missing_although_there_is_a_default(
+    unset: dict[str, Any],
+) -> None:
+    found = problems(Experiment, **unset)
+    assert {problem.message for problem in found.values()} == {"missing"}
+    origins = {name: problem.origin for name, problem in found.items()}
+    lines = {"seed": 2, "model": 3, "stop": 4, "optim.lr": 6, "tags": 7}
+    assert origins == {name: f"app.yaml:{line}" for name, line in lines.items()}
+    assert problems(Experiment, "note=n${seed}", "seed=???", "exp=full", **unset).keys() == {"seed", "note"}
+
+
+def test_what_must_be_set_may_be_set_by_an_override_or_a_later_file(unset: dict[str, Any]) -> None:
+    full = exca.hydra.compose(Experiment, ["exp=full"], **unset)
+    assert (full.seed, full.model, full.optim.lr, full.tags) == (1, Conv(channels=2), 0.5, {"a": 1})
+    assert full.stop == Stop(patience=2)
+    set_ = ["seed=2", "optim.lr=0.3", "tags={b:1}"]
+    assert exca.hydra.compose(Experiment, [*set_, "model=transformer", "stop=null"], **unset).model == Transformer()
+    by_hand = exca.hydra.compose(
+        Experiment, [*set_, "model.name=transformer", "model.dim=3", "stop.patience=1"], **unset
+    )
+    assert (by_hand.model, by_hand.stop) == (Transformer(dim=3), Stop(patience=1))
+    assert problems(Experiment, "exp=unset", *set_, **unset).keys() == {"model", "stop"}
 
 
 def test_values_of_packages_come_with_file_and_line(tmp_path: Path) -> None:
