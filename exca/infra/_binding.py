@@ -72,17 +72,24 @@ def task_of(config: BaseModel, field: str) -> Task:
     return task
 
 
-def bound_infra(config: BaseModel, field: str) -> Any:
-    """The infra of that config, made its own if it came from a copy, a dict or an assignment."""
+def bound_infra(config: BaseModel, field: str, *, fresh: bool = False) -> Any:
+    """The infra of that config, made its own if it came from a copy, a dict or an assignment.
+
+    Parameters
+    ----------
+    config: whose infra.
+    field: name of the infra's field or private attribute.
+    fresh: whether validation made the config just now, so that nobody else holds its infra.
+    """
     raw = _read(config, field)
     task = getattr(raw, "_task", None)
     if raw is None or (task is not None and task.config is config):
         return raw
     method = method_of(type(config), field)
-    infra = _own(raw, config, field, copied=task is not None)
-    if method is None:
-        return infra
-    object.__setattr__(infra, "_task", make_task(config, infra, method))
+    _forget_derived(config)
+    infra = _own(raw, config, field, shared=task is not None or (method is not None and not fresh))
+    if method is not None:
+        object.__setattr__(infra, "_task", make_task(config, infra, method))
     return infra
 
 
@@ -91,17 +98,26 @@ def make_task(config: BaseModel, infra: BaseInfra, method: Method) -> Task:
     return Task(config, method, infra, functools.partial(_excluded, config, method))  # type: ignore[arg-type]
 
 
-def _own(raw: Any, config: BaseModel, field: str, *, copied: bool) -> BaseInfra:
+def _own(raw: Any, config: BaseModel, field: str, *, shared: bool) -> BaseInfra:
+    """The infra that becomes this config's: a copy if somebody else may hold it, with what the class sets."""
     default = _default(type(config), field)
-    if isinstance(raw, BaseInfra):
-        if not copied:
-            return raw
-        infra = raw.__deepcopy__()
-    else:  # somebody assigned a dict
+    if not isinstance(raw, BaseInfra):  # somebody assigned a dict
         infra = type(default or BaseInfra()).model_validate(raw)
-        seed(infra, default)
-    _write(config, field, infra)
+    else:
+        infra = raw.__deepcopy__() if shared else raw
+    seed(infra, default)
+    if infra is not raw:
+        _write(config, field, infra)
     return infra
+
+
+def _forget_derived(config: BaseModel) -> None:
+    """Drop the values of cached properties: a copy carries along those of its original, whose fields were others."""
+    if config.__dict__.keys() <= type(config).__pydantic_fields__.keys():
+        return
+    for name in config.__dict__.keys() - type(config).__pydantic_fields__.keys():
+        if isinstance(getattr(type(config), name, None), functools.cached_property):
+            del config.__dict__[name]
 
 
 def _excluded(config: BaseModel, method: Method) -> Collection[str]:
@@ -173,12 +189,9 @@ def declare(infra: BaseInfra, owner: type[BaseModel], field: str) -> None:
         owner.__setattr__ = _guard(owner.__setattr__)  # type: ignore[method-assign]
 
     def prepare(self: BaseModel) -> BaseModel:
-        """After validation: the class's infra lends the fields that the instance's infra does not set."""
+        """After validation: the infra belongs to this config, with what the class's infra sets and it does not."""
         install_declared()
-        infra = self.__dict__.get(field)
-        if infra is not None:
-            seed(infra, _default(type(self), field))
-        method_of(type(self), field)  # decorates an override before its first call
+        bound_infra(self, field, fresh=True)
         return self
 
     setattr(owner, f"_exca_prepare_{field.strip('_')}", model_validator(mode="after")(prepare))
@@ -253,6 +266,8 @@ def _guard(original: Callable[[Any, str, Any], None]) -> Callable[[Any, str, Any
                         f"config.infra.clone_obj({name}=...)."
                     )
         original(self, name, value)
+        if name in type(self).__pydantic_fields__:
+            _forget_derived(self)
 
     return __setattr__
 

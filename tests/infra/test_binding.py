@@ -1,0 +1,88 @@
+"""Which config an infra belongs to, however the config came about, and what a copy must not carry along."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import pickle
+import typing as tp
+from pathlib import Path
+
+import pydantic
+import pytest
+
+import exca
+
+
+class Derived(pydantic.BaseModel):
+    x: int = 1
+    infra: exca.TaskInfra = exca.TaskInfra(version="7")
+
+    @functools.cached_property
+    def n(self) -> int:
+        return self.x * 10
+
+    @infra.apply
+    def run(self) -> int:
+        return self.n
+
+
+class Asking(pydantic.BaseModel):
+    """Wants its own name as soon as it is made."""
+
+    x: int = 1
+    infra: exca.TaskInfra = exca.TaskInfra(version="7")
+    name: tp.ClassVar[str] = ""
+
+    def model_post_init(self, context: tp.Any, /) -> None:
+        type(self).name = self.infra.uid()
+
+    @infra.apply
+    def run(self) -> int:
+        return self.x
+
+
+class TestDerivedValues:
+    """A cached property of the original says nothing about a changed copy (incident 5)."""
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            lambda c: c.model_copy(update={"x": 5}),
+            lambda c: c.model_copy(update={"x": 5}, deep=True),
+            lambda c: c.infra.clone_obj(x=5),
+            lambda c: pickle.loads(pickle.dumps(c.model_copy(update={"x": 5}))),
+            lambda c: copy.copy(c).model_copy(update={"x": 5}),
+            lambda c: c.model_copy(update={"x": 5, "infra": {"folder": c.infra.folder}}),
+        ],
+    )
+    def test_incident_05_a_copy_computes_its_cached_properties_itself(
+        self, tmp_path: Path, changed: tp.Callable[[Derived], Derived]
+    ) -> None:
+        config = Derived(infra={"folder": tmp_path})
+        assert config.run() == 10
+        assert changed(config).run() == 50
+        assert Derived(x=5, infra={"folder": tmp_path}).run() == 50
+        assert config.__dict__["n"] == 10, "the original keeps its own"
+
+    def test_a_field_that_is_assigned_drops_what_was_derived_from_it(self) -> None:
+        config = Derived()
+        assert config.n == 10
+        config.x = 5
+        assert (config.n, config.run()) == (50, 50)
+
+
+class TestAssignedInfra:
+    def test_an_object_is_seeded_from_the_class_as_a_dict_is(self, tmp_path: Path) -> None:
+        given = exca.TaskInfra(folder=tmp_path)
+        config = Derived()
+        config.infra = given
+        assert (config.infra.version, config.infra.folder) == ("7", tmp_path)
+        assert given.version == "0", "the caller's object is left alone"
+        config.infra = exca.TaskInfra(version="0")
+        assert config.infra.version == "0", "what was said is not overruled"
+
+    def test_the_uid_is_the_same_during_and_after_construction(self) -> None:
+        config = Asking(x=3, infra={"keep_in_ram": True})
+        assert Asking.name == config.infra.uid()
+        assert ",7/" in config.infra.uid()
