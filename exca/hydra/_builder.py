@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ from pydantic_core import PydanticUndefined
 from ._defaults import default_of, plain_default
 from ._fields import Shape, shape_of, tree_keys
 from ._schema import Entry, Option, Schema, Site, Tree
-from ._text import MISSING, UNSHOWN, same
+from ._text import MISSING, UNSHOWN, held, same
 
 __all__ = ["PRESETS", "schema_of"]
 
@@ -79,7 +80,8 @@ class _Builder:
     def _entry(self, info: FieldInfo, name: str, value: Any, place: _Place, instance: bool) -> Entry:
         shape = shape_of(info)
         if not _has_nodes(shape, info, value, place):
-            default = plain_default(info, value)
+            named = isinstance(value, enum.Enum) and shape.object_of(value.value) is value
+            default = held(value.value) if named else plain_default(info, value)
             if instance and default == UNSHOWN and value is not PydanticUndefined:
                 default = f"<default of {place.group.replace('/', '.')}>"
                 self.objects[default] = value

@@ -35,7 +35,9 @@ class Shape:
     nullable
         Whether None is a value of the field.
     open
-        Whether the node takes keys that no class declares (a dict field).
+        Whether the node takes keys that no class declares (a dict field, models told apart by their fields).
+    objects
+        Enum members that a ``Literal`` lists, by their plain value: pydantic takes the member alone.
     """
 
     kind: Literal["value", "model", "optional", "union", "infra"]
@@ -44,6 +46,12 @@ class Shape:
     discriminator: str = ""
     nullable: bool = False
     open: bool = False
+    objects: Mapping[Any, enum.Enum] = field(default_factory=dict)
+
+    def object_of(self, value: Any) -> Any:
+        """Return what pydantic is given for a plain value of the field: the value, or the enum member it is of."""
+        member = self.objects.get(value) if isinstance(value, str | int) else None
+        return member if member is not None and type(member.value) is type(value) else value
 
 
 def is_infra(annotation: object) -> bool:
@@ -90,7 +98,8 @@ def shape_of(info: FieldInfo) -> Shape:
     union = _union([kind for kind, _ in concrete], [key for _, key in concrete], nullable)
     if union is not None:
         return union
-    return Shape("value", nullable=nullable, open=any(_is_free(kind) for kind, _ in concrete))
+    objects = {member.value: member for kind, _ in concrete for member in _literals(kind) if _is_plain_enum(member)}
+    return Shape("value", nullable=nullable, open=any(_is_free(kind) for kind, _ in concrete), objects=objects)
 
 
 def _union(types_: list[Any], keys: list[object], nullable: bool) -> Shape | None:
@@ -134,6 +143,10 @@ def _literals(annotation: Any) -> Iterator[Any]:
         yield from get_args(annotation)
     for part in () if get_origin(annotation) is Literal else get_args(annotation):
         yield from _literals(part)
+
+
+def _is_plain_enum(member: object) -> bool:
+    return isinstance(member, enum.Enum) and isinstance(member.value, str | int)
 
 
 def _alias(info: FieldInfo) -> str | None:

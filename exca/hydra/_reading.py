@@ -73,9 +73,9 @@ class _Reader:
                 base = entry.default if entry.shape.kind == "infra" and not entry.required else None
                 inner = self.tree(tree, value, path, base)
                 tag = entry.shape.discriminator
-                changed[key] = {tag: value[tag], **inner} if tag else inner
+                changed[key] = {**inner, tag: tree.entries[tag].shape.object_of(value[tag])} if tag else inner
                 return
-        changed[key] = self._value(value, path)
+        changed[key] = entry.shape.object_of(self._value(value, path))
         if isinstance(changed[key], Missing):
             del changed[key]
 

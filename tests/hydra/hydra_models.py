@@ -107,6 +107,30 @@ class Numbered(BaseModel):
     n: Annotated[Two | Three, Field(discriminator="n")] = Two()
 
 
+class Kind(enum.Enum):
+    """Its members are no texts: pydantic takes nothing else where a ``Literal`` lists them."""
+
+    x = "x"
+    y = "why"
+
+
+class X(BaseModel):
+    kind: Literal[Kind.x] = Kind.x
+    a: int = 1
+
+
+class Y(BaseModel):
+    kind: Literal[Kind.y] = Kind.y
+    b: int = 2
+
+
+class OfEnum(BaseModel):
+    """A union whose discriminator is an enum, and a field of its members."""
+
+    u: Annotated[X | Y, Field(discriminator="kind")] = X()
+    mode: Literal[Kind.x, Kind.y] = Kind.x
+
+
 class Everything(BaseModel):
     """One field of every kind of value."""
 

@@ -7,7 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra_models import Conv, Experiment, Full, Linear, Numbered, Required, Sparse, Stop, Three, Transformer
+from hydra_models import (
+    Conv,
+    Experiment,
+    Full,
+    Kind,
+    Linear,
+    Numbered,
+    OfEnum,
+    Required,
+    Sparse,
+    Stop,
+    Three,
+    Transformer,
+    X,
+    Y,
+)
 
 import exca.hydra
 from exca.errors import InvalidConfig
@@ -55,6 +70,7 @@ FILES = {
         """,
     "stopping": "stop: {patience: 9}\n",
     "nothing": "{stop: null, optim: {schedule: null}}\n",
+    "why": "u: {kind: why, b: 5}\n",
     "infra/cards": "{cluster: slurm, gpus_per_node: 8}\n",
     "experiment": "seed: 5\n",
 }
@@ -182,3 +198,22 @@ def test_a_number_chooses_the_member_of_its_discriminator() -> None:
     assert exca.hydra.compose(Numbered, ["n=3"]).n == Three()
     assert exca.hydra.compose(Numbered, ["n.n=3"]).n == Three()
     assert exca.hydra.to_overrides(Numbered(n=Three())) == ["n=3"]
+
+
+@pytest.mark.parametrize(
+    ("config", "overrides"),
+    [
+        (OfEnum(u=Y()), ["u=why"]),
+        (OfEnum(u=Y(b=3)), ["u=why", "u.b=3"]),
+        (OfEnum(u=X(a=3), mode=Kind.y), ["u.a=3", "mode=why"]),
+    ],
+)
+def test_an_enum_chooses_the_member_of_its_discriminator(config: OfEnum, overrides: list[str]) -> None:
+    assert exca.hydra.to_overrides(config) == overrides
+    assert exca.hydra.compose(OfEnum, overrides) == config
+    assert exca.hydra.to_model(exca.hydra.to_config(config), OfEnum) == config
+
+
+def test_the_text_of_an_enum_in_a_file_chooses_a_member(conf: Path) -> None:
+    assert exca.hydra.compose(OfEnum, config_dir=conf, config_name="why") == OfEnum(u=Y(b=5))
+    assert exca.hydra.compose(OfEnum, ["u.kind=why"]).u == Y()
