@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -13,21 +14,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from exca.errors import CorruptResult, ResultNotStored
+from exca.errors import CorruptResult, ResultNotStored, StoreError
 from exca.store._blobs import FolderBlobs
 from exca.store._claims import Claim, ClaimWatch
 from exca.store._entry import Outcome
 from exca.store._failures import describe_error, rebuild_error
 from exca.store._files import Permissions, make_folder, publish, remove_quietly, write_whole
 from exca.store._pickles import check_trust, dumps, loads
+from exca.store._records import FORMAT, parse_record
 from exca.store._values import NotSafelyStorable, decode, encode
 
 __all__ = ["FolderEntry", "FolderStore"]
 
-FORMAT: Final = 1
 INLINE_BYTES: Final = 16_384  # a larger JSON value gets a file of its own, so that reading the status stays cheap
 _RESULT: Final = "result.json"
 _CLAIM: Final = "claim.json"
+_GONE: Final = (errno.ENOENT, errno.ESTALE)  # the second on NFS, for a file removed while it was open
 
 
 class FolderStore:
@@ -77,26 +79,33 @@ class FolderEntry:
                 text = stream.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except IsADirectoryError as error:
+            raise CorruptResult(f"{self.path / _RESULT} is not a result but a folder. Remove it.") from error
         try:
-            record = json.loads(text)
-            return Outcome(record["status"], record["facts"], record)
-        except (ValueError, KeyError, TypeError) as error:
+            return parse_record(text)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else error
             raise CorruptResult(
-                f"{self.path / _RESULT} is not a result ({error}). Remove it, or recompute with mode='force'."
+                f"{self.path / _RESULT} is not a result ({reason}). Remove it, or recompute with mode='force'."
             ) from error
 
     def load(self, outcome: Outcome) -> Any:
         # docstring inherited
-        try:
-            return self._load(outcome.record)
-        except FileNotFoundError:
-            newer = self.outcome()  # a forced recomputation may have replaced the files between the two reads
-            if newer is None or newer.record == outcome.record:
-                raise CorruptResult(
-                    f"{self.path / _RESULT} names a file that is gone: {outcome.record.get('files')}. "
-                    "Recompute with mode='force'."
-                ) from None
-            return self._load(newer.record)
+        while True:
+            try:
+                return self._load(outcome.record)
+            except OSError as error:
+                if error.errno not in _GONE:
+                    raise
+                newer = self.outcome()  # a forced recomputation may have replaced the files between the two reads
+                if newer is None or newer.record == outcome.record:
+                    raise CorruptResult(
+                        f"{self.path / _RESULT} names a file that is gone: {outcome.record['files']}. "
+                        "Recompute with mode='force'."
+                    ) from None
+            outcome = newer
+            if outcome.status == "failed":
+                raise self.error(outcome)
 
     def error(self, outcome: Outcome) -> BaseException:
         # docstring inherited
@@ -179,7 +188,7 @@ class FolderEntry:
         # docstring inherited
         with contextlib.suppress(CorruptResult):
             outcome = self.outcome()
-            files = [] if outcome is None else outcome.record.get("files", [])
+            files = [] if outcome is None else outcome.record["files"]
             remove_quietly(self._file(_RESULT))
             self._discard(files)
         for name in (_RESULT, "job.json", "submitit", "code"):
@@ -200,7 +209,7 @@ class FolderEntry:
             outcome = self.outcome()
         except CorruptResult:
             return []
-        return [] if outcome is None else list(outcome.record.get("files", []))
+        return [] if outcome is None else list(outcome.record["files"])
 
     def _discard(self, names: list[str]) -> None:
         for name in names:
@@ -215,11 +224,14 @@ class FolderEntry:
                 check_trust(self.path / content, self._permissions)
                 return loads(blobs.read("pickle", content), self.path / content)
             return decode(json.loads(blobs.read("json", content)) if kind == "json-file" else content, blobs)
-        except (ValueError, KeyError, TypeError, EOFError) as error:
-            if isinstance(error, CorruptResult):
+        except (StoreError, MemoryError, ImportError):  # not the fault of the bytes
+            raise
+        except Exception as error:  # readers of damaged bytes raise anything: zipfile, tokenize, struct, pyarrow
+            if isinstance(error, OSError) and error.errno is not None:  # the disk's answer; pyarrow sets no errno
                 raise
             raise CorruptResult(
-                f"the value in {self.path} cannot be read: {error}. Recompute with mode='force'."
+                f"the value in {self.path} cannot be read: {type(error).__name__}: {error}. "
+                "Recompute with mode='force'."
             ) from error
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,116 @@ def test_incident_08_damaged_bulk_data_is_named(entry: FolderEntry, value: Any) 
     bulk.unlink()
     with pytest.raises(CorruptResult, match="is gone"):
         load(entry)
+
+
+def _without(key: str) -> Callable[[dict[str, Any]], object]:
+    return lambda record: record.pop(key)
+
+
+def _with(**fields: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda record: record.update(fields)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_with(status="unknown"), "'unknown'"),
+        (_with(facts=None), "'facts'"),
+        (_with(exca=2), "format is 2"),
+        (_with(files="value"), "'files'"),
+        (_with(format="zip"), "'format'"),
+        (_with(format="pickle", value=3), "'value'"),
+        (_without("value"), "no 'value'"),
+        (_without("status"), "no 'status'"),
+        (_with(status="failed"), "no 'error'"),
+        (_with(status="failed", error={"type": "x", "message": "y"}), "no 'traceback'"),
+    ],
+)
+def test_incident_08_a_record_that_lacks_something_is_named_and_can_be_replaced(
+    entry: FolderEntry, damage: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    entry.write_value(1, {}, replace=False)
+    path = entry.path / "result.json"
+    record = json.loads(path.read_bytes())
+    damage(record)
+    path.write_text(json.dumps(record))
+    with pytest.raises(CorruptResult, match=rf"result\.json is not a result .*{message}"):
+        entry.outcome()
+    entry.write_value(2, {}, replace=True)
+    assert load(entry) == 2
+
+
+def test_incident_08_a_folder_in_the_place_of_a_record_is_named(entry: FolderEntry) -> None:
+    (entry.path / "result.json").mkdir()
+    with pytest.raises(CorruptResult, match="a folder"):
+        entry.outcome()
+
+
+_NPY_DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: b"",
+    "magic": lambda content: content[:3],
+    "header": lambda content: content[:20],
+    "half": lambda content: content[:300],
+    "garbage": lambda content: content[:12] + b"\xff" * 100 + content[112:],
+    "unclosed": lambda content: content.replace(b"}", b"(", 1),
+    "zip": lambda content: b"PK\x05\x06" + bytes(18),
+    "zip_start": lambda content: b"PK\x03\x04" + content[4:],
+    "pickle": lambda content: b"\x80\x04N.",
+}
+
+
+@pytest.mark.parametrize("name", list(_NPY_DAMAGES))
+def test_incident_08_a_damaged_array_is_named_and_never_taken_for_another_format(
+    entry: FolderEntry, name: str
+) -> None:
+    entry.write_value(np.arange(50), {}, replace=False)
+    (bulk,) = entry.path.glob("value-*")
+    bulk.write_bytes(_NPY_DAMAGES[name](bulk.read_bytes()))
+    with pytest.raises(CorruptResult, match="mode='force'"):
+        load(entry)
+
+
+@pytest.mark.parametrize("name", ["empty", "half", "footer"])
+def test_incident_08_a_damaged_frame_is_named(entry: FolderEntry, name: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    entry.write_value(pandas.DataFrame({"a": range(100)}), {}, replace=False)
+    (bulk,) = entry.path.glob("value-*.parquet")
+    content = bulk.read_bytes()
+    footer = content[:-60] + b"\xff" * 52 + content[-8:]
+    bulk.write_bytes({"empty": b"", "half": content[: len(content) // 2], "footer": footer}[name])
+    with pytest.raises(CorruptResult, match="mode='force'"):
+        load(entry)
+
+
+def test_incident_10_a_reader_follows_results_that_are_replaced_again_and_again(
+    entry: FolderEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry.write_value(np.full(3, 0), {}, replace=False)
+    outcome = entry.outcome()
+    assert outcome is not None
+    versions = iter(range(1, 6))
+    read_outcome = FolderEntry.outcome
+
+    def replaced_after_each_look(self: FolderEntry) -> Any:
+        seen = read_outcome(self)
+        if (version := next(versions, None)) is not None:
+            monkeypatch.undo()  # the writer's own look is none of the reader's
+            entry.write_value(np.full(3, version), {}, replace=True)
+            monkeypatch.setattr(FolderEntry, "outcome", replaced_after_each_look)
+        return seen
+
+    entry.write_value(np.full(3, -1), {}, replace=True)  # the first outcome is out of date from the start
+    monkeypatch.setattr(FolderEntry, "outcome", replaced_after_each_look)
+    assert entry.load(outcome).tolist() == [5, 5, 5]
+
+
+def test_a_value_that_is_replaced_by_a_failure_while_it_is_read_raises_that_failure(entry: FolderEntry) -> None:
+    entry.write_value(np.zeros(3), {}, replace=False)
+    outcome = entry.outcome()
+    assert outcome is not None
+    entry.write_error(KeyError("gone"), {}, replace=True)
+    with pytest.raises(KeyError, match="gone"):
+        entry.load(outcome)
 
 
 def test_incident_09_a_moved_cache_is_still_read(entry: FolderEntry, tmp_path: pathlib.Path) -> None:
