@@ -42,13 +42,19 @@ class Claim:
 
     @classmethod
     def take(cls, path: str, permissions: Permissions = None) -> Claim | None:
-        """Try to claim; None if somebody alive holds the claim. The folder must exist."""
+        """Try to claim; None if somebody alive holds the claim. The folder must exist.
+
+        Raises
+        ------
+        OSError
+            if the folder cannot be written, be it only to remove the claim of a dead author.
+        """
         text = json.dumps({"process": Stamp.current().to_dict(), "since": time.time_ns()}).encode()
         for _ in range(2):
             try:
                 inode = _create(path, text, permissions)
             except FileExistsError:
-                if ClaimWatch(path).alive():
+                if ClaimWatch(path).clear_if_dead():
                     return None
             else:
                 _HEART.add(path)
@@ -58,7 +64,8 @@ class Claim:
     def release(self) -> None:
         """Give the claim back; nothing happens if somebody took it over."""
         _HEART.discard(self.path)
-        with contextlib.suppress(FileNotFoundError):
+        # A claim that cannot be removed any more must not hide the outcome of the work: it falls silent.
+        with contextlib.suppress(OSError):
             if os.stat(self.path).st_ino == self._inode:
                 os.unlink(self.path)
 
@@ -81,7 +88,20 @@ class ClaimWatch:
         self._last: tuple[int, float] | None = None
 
     def alive(self) -> bool:
-        """Whether somebody alive holds the claim; the claim of a dead author is cleared away."""
+        """Whether somebody alive holds the claim; the claim of a dead author is cleared away where that is allowed."""
+        try:
+            return self.clear_if_dead()
+        except OSError:  # not ours to remove, and in nobody's way who only reads
+            return False
+
+    def clear_if_dead(self) -> bool:
+        """Like `alive`, for who is about to claim.
+
+        Raises
+        ------
+        OSError
+            if the claim of a dead author cannot be removed.
+        """
         note = _read(self._path)
         if note is None:
             return False
@@ -102,7 +122,7 @@ class ClaimWatch:
     def _silent(self) -> bool:
         try:
             beat = os.stat(self._path).st_mtime_ns
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return True
         now = time.monotonic()
         if self._last is None or self._last[0] != beat:
@@ -164,9 +184,9 @@ def _read(path: str) -> dict[str, object] | None:
     try:
         with open(path, "rb") as stream:
             data = json.loads(stream.read())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValueError:
+    except (ValueError, PermissionError):  # somebody's claim all the same, known by its heartbeat only
         return {}
     return data if isinstance(data, dict) else {}
 

@@ -99,7 +99,13 @@ class Entry(Protocol):
         """Write or replace a note (``job.json``)."""
 
     def claim(self) -> Held | None:
-        """Claim the computation; None if a live process holds it."""
+        """Claim the computation; None if a live process holds it.
+
+        Raises
+        ------
+        ResultNotStored
+            if the place cannot be written; nothing was computed.
+        """
 
     def watch(self) -> Waiter:
         """Watch the claim of somebody else."""
@@ -108,7 +114,13 @@ class Entry(Protocol):
         """Let ``name`` lead to another folder (logs, code)."""
 
     def delete(self) -> None:
-        """Forget the result and the notes about jobs. Manifests and the user's own files (checkpoints) stay."""
+        """Forget the result and the notes about jobs. Manifests and the user's own files (checkpoints) stay.
+
+        Raises
+        ------
+        StoreError
+            if that is not allowed here.
+        """
 
 
 class Store(Protocol):

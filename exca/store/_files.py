@@ -92,7 +92,7 @@ def publish(target: str, content: bytes, permissions: Permissions = None, *, rep
 
 def remove_quietly(path: str) -> None:
     """Remove a file that may already be gone."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         os.unlink(path)
 
 

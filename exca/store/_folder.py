@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -29,6 +28,7 @@ __all__ = ["FolderEntry", "FolderStore"]
 INLINE_BYTES: Final = 16_384  # a larger JSON value gets a file of its own, so that reading the status stays cheap
 _RESULT: Final = "result.json"
 _CLAIM: Final = "claim.json"
+_TEXT: Final = ("utf-8", "surrogateescape")  # the same in every locale, and for paths that are not text
 _GONE: Final = (errno.ENOENT, errno.ESTALE)  # the second on NFS, for a file removed while it was open
 
 
@@ -154,23 +154,30 @@ class FolderEntry:
         for name, text in manifests.items():
             target = self._file(name)
             if replace or not os.path.exists(target):
-                write_whole(target, text.encode(), self._permissions)
+                write_whole(target, text.encode(*_TEXT), self._permissions)
 
     def read_note(self, name: str) -> str | None:
         # docstring inherited
         try:
-            with open(self._file(name)) as stream:
-                return stream.read()
+            with open(self._file(name), "rb") as stream:
+                return stream.read().decode(*_TEXT)
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     def write_note(self, name: str, text: str) -> None:
         # docstring inherited
-        write_whole(self._file(name), text.encode(), self._permissions)
+        write_whole(self._file(name), text.encode(*_TEXT), self._permissions)
 
     def claim(self) -> Claim | None:
         # docstring inherited
-        return Claim.take(self._file(_CLAIM), self._permissions)
+        try:
+            return Claim.take(self._file(_CLAIM), self._permissions)
+        except OSError as error:
+            raise ResultNotStored(
+                f"{self.path} cannot be written, so nothing was computed: {error}. It may have been made by somebody "
+                "else: ask for write access (infra.permissions gives it to others in the first place), set "
+                "infra.folder to a folder of yours, or use mode='read-only'."
+            ) from error
 
     def watch(self) -> ClaimWatch:
         # docstring inherited
@@ -186,13 +193,17 @@ class FolderEntry:
 
     def delete(self) -> None:
         # docstring inherited
-        with contextlib.suppress(CorruptResult):
-            outcome = self.outcome()
-            files = [] if outcome is None else outcome.record["files"]
+        try:
+            files = self._files_of_current()
             remove_quietly(self._file(_RESULT))
             self._discard(files)
-        for name in (_RESULT, "job.json", "submitit", "code"):
-            remove_quietly(self._file(name))
+            for name in ("job.json", "submitit", "code"):
+                remove_quietly(self._file(name))
+        except OSError as error:
+            raise StoreError(
+                f"the result in {self.path} cannot be removed: {error}. Whoever owns that folder can; or set "
+                "infra.folder to a folder of yours."
+            ) from error
 
     def _file(self, name: str) -> str:
         return os.path.join(self._folder, name)

@@ -8,6 +8,7 @@ import os
 import pickle
 import stat
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from exca.main_module import main_name
 from exca.store._files import Permissions
 
 __all__ = ["check_trust", "dumps", "loads"]
+
+_SPAWNED_MAIN = "__mp_main__"  # what multiprocessing calls the script in processes that it does not fork
 
 
 def dumps(value: object) -> bytes:
@@ -30,7 +33,7 @@ def dumps(value: object) -> bytes:
 
     class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         def reducer_override(self, obj: Any) -> Any:
-            if isinstance(obj, type) and obj.__module__ == "__main__" and "<locals>" not in obj.__qualname__:
+            if _is_of_script(obj):
                 return find_in_main, (main_name(), obj.__qualname__)
             return super().reducer_override(obj)
 
@@ -74,6 +77,15 @@ def check_trust(path: Path, permissions: Permissions) -> None:
                 f"{stat.filemode(mode)}); loading it could run anybody's code. If you trust it, run chmod o-w on "
                 "it, or set the infra's permissions to a mode that lets others write."
             )
+
+
+def _is_of_script(obj: Any) -> bool:
+    """Whether an object is to be named by the script; of functions, cloudpickle takes those of ``__main__`` along."""
+    if isinstance(obj, type):
+        named = obj.__module__ in ("__main__", _SPAWNED_MAIN)
+    else:
+        named = isinstance(obj, types.FunctionType) and obj.__module__ == _SPAWNED_MAIN
+    return named and "<" not in obj.__qualname__  # <locals>, <lambda>
 
 
 def find_in_main(module: str, qualname: str) -> Any:

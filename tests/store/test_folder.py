@@ -255,6 +255,152 @@ def test_incident_15_a_cache_of_another_user_is_read_without_writing(
     assert done.stdout == "{'x': array([0, 1, 2])}\n", done.stderr
 
 
+def _as_nobody(entry: FolderEntry, expression: str) -> str:
+    """What another user gets for an expression about that entry."""
+    for path in entry.path.parents:
+        if path.owner() == "root" and str(path) not in ("/", "/tmp"):
+            path.chmod(0o755)
+    code = (
+        "import os, sys; from exca.store import FolderStore; from exca.errors import *; os.setuid(65534)\n"
+        "entry = FolderStore(sys.argv[1]).entry('m/a')\n"
+        f"try: print({expression})\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    command = [sys.executable, "-c", code, str(entry.path.parent.parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+def _dead_claim(entry: FolderEntry) -> pathlib.Path:
+    claim = entry.path / "claim.json"
+    claim.write_text(json.dumps({"process": Stamp.current().to_dict() | {"start": 1}, "since": 0}))
+    return claim
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+def test_incident_15_a_dead_claim_in_the_folder_of_another_user_keeps_nobody_from_reading(entry: FolderEntry) -> None:
+    claim = _dead_claim(entry)
+    assert _as_nobody(entry, "entry.watch().alive()") == "False"
+    assert claim.exists()
+    said = _as_nobody(entry, "entry.claim()")
+    assert said.startswith(f"ResultNotStored {entry.path} cannot be written, so nothing was computed")
+    assert "mode='read-only'" in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+def test_incident_15_a_claim_that_cannot_be_read_lives_by_its_heartbeat(entry: FolderEntry) -> None:
+    claim = _dead_claim(entry)
+    claim.chmod(0o600)
+    assert _as_nobody(entry, "(entry.watch().alive(), entry.watch().holder(), entry.claim())") == (
+        "(True, 'nobody', None)"
+    )
+    os.utime(claim, (1, 1))
+    assert _as_nobody(entry, "entry.watch().alive()") == "False"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+def test_incident_15_a_folder_of_another_user_says_what_to_do(entry: FolderEntry) -> None:
+    entry.write_value(1, {}, replace=False)
+    for call in ("entry.claim()", "entry.delete()"):
+        said = _as_nobody(entry, call)
+        assert str(entry.path) in said
+        assert "Permission denied" in said
+        assert "set infra.folder to a folder of yours" in said
+    assert load(entry) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files immutable")
+def test_a_claim_that_cannot_be_given_back_does_not_hide_the_outcome(entry: FolderEntry) -> None:
+    claim = entry.claim()
+    assert claim is not None
+    attributes = subprocess.run(["chattr", "+i", claim.path], capture_output=True, check=False)
+    if attributes.returncode:
+        pytest.skip("this file system has no immutable files")
+    try:
+        claim.release()
+    finally:
+        subprocess.run(["chattr", "-i", claim.path], check=True)
+
+
+def test_a_folder_that_is_a_file_holds_nothing_and_says_so(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "cache").write_text("")
+    entry = FolderStore(tmp_path / "cache").entry("m/a")
+    assert entry.outcome() is None
+    assert not entry.watch().alive()
+    assert entry.watch().holder() == "nobody"
+    assert entry.read_note("job.json") is None
+    entry.delete()
+    with pytest.raises(ResultNotStored, match=r"cache/m/a cannot be written.*Not a directory"):
+        entry.claim()
+    with pytest.raises(OSError, match="cache"):
+        entry.prepare({})
+
+
+def test_notes_are_the_same_in_every_locale_and_hold_any_path(entry: FolderEntry) -> None:
+    text = "h\u00e9 \u65e5\r\n " + os.fsdecode(b"/data/\xff")
+    entry.prepare({"config.yaml": text})
+    entry.write_note("job.json", text)
+    code = (
+        "import sys; from exca.store import FolderStore; entry = FolderStore(sys.argv[1]).entry('m/a')\n"
+        "print(ascii([entry.read_note('config.yaml'), entry.read_note('job.json')]))"
+    )
+    for variables in ({}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(entry.path.parent.parent)],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == ascii([text, text])
+
+
+_SPAWNING_SCRIPT = """
+import multiprocessing, sys
+from exca.store import FolderStore
+
+class Report:
+    def __init__(self, loss): self.loss = loss
+    class Part: pass
+
+def double(x): return 2 * x
+
+def entry(): return FolderStore(sys.argv[1]).entry("m/a")
+
+def work():
+    entry().prepare({})
+    parts = (Report(1.5), Report.Part(), double, lambda x: double(x) + 1)
+    entry().write_value(parts, {}, replace=True)
+
+def show():
+    report, part, function, other = entry().load(entry().outcome())
+    print(type(report) is Report, type(part) is Report.Part, function(2), other(2))
+
+if __name__ == "__main__":
+    child = multiprocessing.get_context(sys.argv[2]).Process(target=work)
+    child.start()
+    child.join()
+    show()
+"""
+
+
+@pytest.mark.parametrize("start", ["spawn", "forkserver"])
+def test_values_of_the_script_are_found_again_if_a_child_of_multiprocessing_stored_them(
+    start: str, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "train_report.py").write_text(_SPAWNING_SCRIPT)
+    cache = str(tmp_path / "cache")
+    command = [sys.executable, str(tmp_path / "train_report.py"), cache, start]
+    imported = [sys.executable, "-c", "import train_report; train_report.show()", cache]
+    for each in (command, imported):
+        path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+        done = subprocess.run(
+            each, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
+        )
+        assert done.stdout == "True True 4 5\n", done.stderr
+
+
 @pytest.mark.parametrize("place", ["file", "folder"])
 def test_a_pickle_that_anybody_could_have_written_is_refused(tmp_path: pathlib.Path, place: str) -> None:
     entry = FolderStore(tmp_path).entry("m/a")
@@ -277,6 +423,17 @@ def test_permissions_reach_every_file_and_new_folder(tmp_path: pathlib.Path) -> 
     assert {path.stat().st_mode & 0o777 for path in entry.path.iterdir()} == {0o660}
     for folder in (entry.path, entry.path.parent, pathlib.Path(store.folder), tmp_path / "new"):
         assert folder.stat().st_mode & 0o777 == 0o770
+
+
+def test_folders_keep_the_bit_that_hands_down_their_group(tmp_path: pathlib.Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o2770)
+    entry = FolderStore(shared / "cache", permissions=0o770).entry("m/a")
+    entry.prepare({})
+    for folder in (entry.path, entry.path.parent, shared / "cache"):
+        assert folder.stat().st_mode & 0o7777 == 0o2770
+        assert folder.stat().st_gid == shared.stat().st_gid
 
 
 def test_a_full_disk_loses_neither_the_value_nor_the_old_result(entry: FolderEntry) -> None:
