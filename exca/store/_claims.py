@@ -128,8 +128,11 @@ class ClaimWatch:
         if self._last is None or self._last[0] != beat:
             # A first look trusts the clocks only for what is hopelessly old.
             self._last = (beat, now)
-            return time.time() - beat / 1e9 > 60 * SILENCE_S
-        return now - self._last[1] > SILENCE_S
+            return time.time() - beat / 1e9 > 60 * SILENCE_S or _FELL_SILENT.get(self._path) == beat
+        silent = now - self._last[1] > SILENCE_S
+        if silent:
+            _FELL_SILENT[self._path] = beat
+        return silent
 
 
 class _Heart:
@@ -163,6 +166,10 @@ class _Heart:
 
 
 _HEART = _Heart()
+
+# Last beats of claims whose silence a watch of this process has waited for: one that cannot be removed from here is
+# not waited for again by the next watch.
+_FELL_SILENT: dict[str, int] = {}
 
 
 def _create(path: str, text: bytes, permissions: Permissions) -> int:

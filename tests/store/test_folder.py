@@ -300,6 +300,18 @@ def test_incident_15_a_claim_that_cannot_be_read_lives_by_its_heartbeat(entry: F
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+def test_incident_15_the_silence_of_a_claim_that_cannot_be_removed_is_waited_for_once(entry: FolderEntry) -> None:
+    (entry.path / "claim.json").write_text("{}")
+    looks = (
+        "[setattr(sys.modules['exca.store._claims'], 'SILENCE_S', 0.05), watch := entry.watch()]"
+        " and [watch.alive(), __import__('time').sleep(0.1), watch.alive(), entry.watch().alive()]"
+    )
+    assert _as_nobody(entry, looks) == "[True, None, False, False]"
+    os.utime(entry.path / "claim.json")
+    assert entry.watch().alive(), "a beat came"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
 def test_incident_15_a_folder_of_another_user_says_what_to_do(entry: FolderEntry) -> None:
     entry.write_value(1, {}, replace=False)
     for call in ("entry.claim()", "entry.delete()"):
