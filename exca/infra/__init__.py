@@ -1,6 +1,7 @@
 """HOW a config gets cached, distributed computations: fields, and the binding of a method to them."""
 
-from exca.infra._binding import computations, task_of
+from exca.infra._binding import task_of
+from exca.infra._declared import computations
 from exca.infra._fields import BaseInfra, ExecutionFields
 from exca.infra._task import TaskInfra
 

@@ -8,36 +8,27 @@ another config makes a new one; a copy can therefore never answer with the resul
 from __future__ import annotations
 
 import functools
-import weakref
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, model_validator
 
-from exca.errors import ConfigSealed, InvalidInfra
+from exca import task as tasks
+from exca.errors import InvalidInfra
+from exca.infra._declared import Applied, method_of, overridden
 from exca.infra._fields import BaseInfra
-from exca.task import MISSING, Method, Task
+from exca.infra._sealing import forget_derived, guard_assignments
+from exca.task import Method, Task
 
-__all__ = ["Applied", "ExcludeRule", "bound_infra", "computations", "declare", "install_declared", "task_of", "wrap"]
-
-ExcludeRule = str | Collection[str] | Callable[[Any], Collection[str]]
-
-
-@dataclass(slots=True)
-class Applied:
-    """What ``@infra.apply`` was told; the field's name follows when the class is complete."""
-
-    function: Callable[[Any], Any]
-    exclude: ExcludeRule
-    field: str = ""
+__all__ = ["bound_infra", "declare", "default_infra", "install_declared", "make_task", "task_of", "wrap"]
 
 
 def wrap(applied: Applied) -> Callable[[Any], Any]:
     """The user's method, answered from the cache.
 
     A plain function, since pydantic leaves only functions and properties of a class body alone. Its first lines are
-    the path of a result that is kept in RAM.
+    the path of a result that is kept in RAM. The mark is looked up in its module: a class of a script travels to
+    workers by value, and a mark of its own would be taken for a result there.
     """
     function = applied.function
 
@@ -45,7 +36,7 @@ def wrap(applied: Applied) -> Callable[[Any], Any]:
     def method(self: Any) -> Any:
         try:
             task = self.__dict__[applied.field]._task
-            if task.config is self and task.ram is not MISSING and task.function is function:
+            if task.config is self and task.ram is not tasks.MISSING and task.function is function:
                 return task.ram
         except (KeyError, AttributeError):
             pass  # not bound yet, or a private infra, which is no field
@@ -86,7 +77,7 @@ def bound_infra(config: BaseModel, field: str, *, fresh: bool = False) -> Any:
     if raw is None or (task is not None and task.config is config):
         return raw
     method = method_of(type(config), field)
-    _forget_derived(config)
+    forget_derived(config)
     infra = _own(raw, config, field, shared=task is not None or (method is not None and not fresh))
     if method is not None:
         object.__setattr__(infra, "_task", make_task(config, infra, method))
@@ -100,7 +91,7 @@ def make_task(config: BaseModel, infra: BaseInfra, method: Method) -> Task:
 
 def _own(raw: Any, config: BaseModel, field: str, *, shared: bool) -> BaseInfra:
     """The infra that becomes this config's: a copy if somebody else may hold it, with what the class sets."""
-    default = _default(type(config), field)
+    default = default_infra(type(config), field)
     if not isinstance(raw, BaseInfra):  # somebody assigned a dict
         infra = type(default or BaseInfra()).model_validate(raw)
     else:
@@ -109,15 +100,6 @@ def _own(raw: Any, config: BaseModel, field: str, *, shared: bool) -> BaseInfra:
     if infra is not raw:
         _write(config, field, infra)
     return infra
-
-
-def _forget_derived(config: BaseModel) -> None:
-    """Drop the values of cached properties: a copy carries along those of its original, whose fields were others."""
-    if config.__dict__.keys() <= type(config).__pydantic_fields__.keys():
-        return
-    for name in config.__dict__.keys() - type(config).__pydantic_fields__.keys():
-        if isinstance(getattr(type(config), name, None), functools.cached_property):
-            del config.__dict__[name]
 
 
 def _excluded(config: BaseModel, method: Method) -> Collection[str]:
@@ -136,46 +118,34 @@ def _excluded(config: BaseModel, method: Method) -> Collection[str]:
 
 # ---------------------------------------------------------------------- classes
 
-_METHODS: weakref.WeakKeyDictionary[type, dict[str, Method | None]] = weakref.WeakKeyDictionary()
+
+def adopt(cls: type[BaseModel]) -> None:
+    """What a class needs, and every subclass of it again, before there are configs: unpickling makes them unseen.
+
+    Only the class itself is changed: a mixin may serve models without an infra as well.
+    """
+    for name, applied in overridden(cls).items():
+        setattr(cls, name, wrap(applied))
+    guard_assignments(cls)
+    if "__pydantic_init_subclass__" in vars(cls):  # it may not call its parent's
+        _hook_subclasses(cls)
 
 
-def method_of(cls: type[BaseModel], field: str) -> Method | None:
-    """The computation that an infra field of a class stands for; None if nothing was applied to it."""
-    known = _METHODS.setdefault(cls, {})
-    if field not in known:
-        known[field] = _find_method(cls, field)
-    return known[field]
+def _hook_subclasses(owner: type[BaseModel]) -> None:
+    """Have `adopt` called for subclasses, after what the owner defines or inherits for them."""
+    own = vars(owner).get("__pydantic_init_subclass__")
+    if hasattr(getattr(own, "__func__", None), "__exca_hook__"):
+        return
 
+    def __pydantic_init_subclass__(cls: type[BaseModel], /, **kwargs: Any) -> None:
+        if own is None:
+            super(owner, cls).__pydantic_init_subclass__(**kwargs)  # type: ignore[misc]
+        else:
+            own.__get__(None, cls)(**kwargs)
+        adopt(cls)
 
-def computations(cls: type[BaseModel]) -> dict[str, str]:
-    """The computations of a class: method name to the name of its infra field."""
-    found: dict[str, str] = {}
-    for base in cls.__mro__:
-        for name, value in vars(base).items():
-            applied = getattr(value, "__exca_applied__", None)
-            if applied is not None:
-                found.setdefault(name, applied.field)
-    return found
-
-
-def _find_method(cls: type[BaseModel], field: str) -> Method | None:
-    for base in cls.__mro__:
-        for name, value in vars(base).items():
-            applied = getattr(value, "__exca_applied__", None)
-            if applied is not None and applied.field == field:
-                return Method(cls, name, field, _wrapped_override(cls, name, applied).function)
-    return None
-
-
-def _wrapped_override(cls: type[BaseModel], name: str, applied: Applied) -> Applied:
-    """A subclass that overrides the method without decorating it means the same computation with other code."""
-    holder = next(base for base in cls.__mro__ if name in vars(base))
-    current = vars(holder)[name]
-    found: Applied | None = getattr(current, "__exca_applied__", None)
-    if found is None:
-        found = Applied(current, applied.exclude, applied.field)
-        setattr(holder, name, wrap(found))
-    return found
+    __pydantic_init_subclass__.__exca_hook__ = True  # type: ignore[attr-defined]
+    owner.__pydantic_init_subclass__ = classmethod(__pydantic_init_subclass__)  # type: ignore[assignment]
 
 
 def declare(infra: BaseInfra, owner: type[BaseModel], field: str) -> None:
@@ -184,9 +154,8 @@ def declare(infra: BaseInfra, owner: type[BaseModel], field: str) -> None:
     if applied is not None:
         applied.field = field
     owner.model_config.setdefault("extra", "forbid")
-    if "__exca_guard__" not in vars(owner):
-        owner.__exca_guard__ = True  # type: ignore[attr-defined]
-        owner.__setattr__ = _guard(owner.__setattr__)  # type: ignore[method-assign]
+    guard_assignments(owner)
+    _hook_subclasses(owner)
 
     def prepare(self: BaseModel) -> BaseModel:
         """After validation: the infra belongs to this config, with what the class's infra sets and it does not."""
@@ -243,38 +212,12 @@ def seed(infra: BaseInfra, default: BaseInfra | None) -> None:
         infra.__pydantic_fields_set__.add(name)
 
 
-def _default(cls: type[BaseModel], field: str) -> BaseInfra | None:
+def default_infra(cls: type[BaseModel], field: str) -> BaseInfra | None:
     if field.startswith("_"):
         default = cls.__private_attributes__[field].get_default()
     else:
         default = cls.__pydantic_fields__[field].default
     return default if isinstance(default, BaseInfra) else None
-
-
-def _guard(original: Callable[[Any, str, Any], None]) -> Callable[[Any, str, Any], None]:
-    """An assignment that a sealed config refuses."""
-
-    @functools.wraps(original)
-    def __setattr__(self: Any, name: str, value: Any) -> None:
-        if name in type(self).__pydantic_fields__ and not isinstance(self.__dict__.get(name), BaseInfra):
-            for infra in _infras(self):
-                task = getattr(infra, "_task", None)
-                if task is not None and task.config is self and task.sealed:
-                    raise ConfigSealed(
-                        f"{type(self).__qualname__}.{name} cannot be assigned: the uid of this config was computed. "
-                        f"For a changed copy: config.model_copy(update={{{name!r}: ...}}) or "
-                        f"config.infra.clone_obj({name}=...)."
-                    )
-        original(self, name, value)
-        if name in type(self).__pydantic_fields__:
-            _forget_derived(self)
-
-    return __setattr__
-
-
-def _infras(config: BaseModel) -> list[BaseInfra]:
-    values = [*config.__dict__.values(), *(config.__pydantic_private__ or {}).values()]
-    return [value for value in values if isinstance(value, BaseInfra)]
 
 
 def _read(config: BaseModel, field: str) -> Any:

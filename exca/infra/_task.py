@@ -12,8 +12,9 @@ from pydantic_core import CoreSchema
 
 from exca.errors import InfraNotBound, InvalidInfra, RepeatedTasks
 from exca.identity import ConfDict, dump_yaml, export, load_yaml
-from exca.infra._binding import Applied, ExcludeRule, declare, install_declared, make_task, task_of, wrap
+from exca.infra._binding import declare, install_declared, make_task, task_of, wrap
 from exca.infra._cloning import cloned
+from exca.infra._declared import Applied, ExcludeRule, check_method
 from exca.infra._fields import BaseInfra
 from exca.policy import Status
 from exca.task import Task, TaskJob, submit_all
@@ -61,7 +62,8 @@ class TaskInfra(BaseInfra):
         Raises
         ------
         InvalidInfra
-            if this infra was applied to another method before, or the method takes arguments.
+            if this infra was applied to another method before, or the method takes arguments, is async or a
+            generator.
         """
         if method is None:
             return lambda function: self._applied_to(function, exclude_from_cache_uid)
@@ -74,12 +76,7 @@ class TaskInfra(BaseInfra):
                 f"this infra was applied to {earlier.function.__qualname__} already; {method.__qualname__} needs an "
                 "infra field of its own"
             )
-        code = getattr(method, "__code__", None)
-        if code is None or code.co_argcount + code.co_kwonlyargcount != 1:
-            raise InvalidInfra(
-                f"{getattr(method, '__qualname__', method)!s} must be a method whose only argument is self: a task is "
-                "defined by its config alone. For a method over items use MapInfra."
-            )
+        check_method(method)
         applied = Applied(method, exclude)
         object.__setattr__(self, "_applied", applied)
         return wrap(applied)

@@ -1,0 +1,101 @@
+"""Which methods of a class are computations: decorated, inherited, or overridden without a decorator."""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from exca.errors import InvalidInfra
+from exca.task import Method
+
+__all__ = ["Applied", "ExcludeRule", "check_method", "computations", "method_of", "overridden"]
+
+ExcludeRule = str | Collection[str] | Callable[[Any], Collection[str]]
+
+
+@dataclass(slots=True)
+class Applied:
+    """What ``@infra.apply`` was told; the field's name follows when the class is complete."""
+
+    function: Callable[[Any], Any]
+    exclude: ExcludeRule
+    field: str = ""
+
+
+def check_method(method: Any) -> None:
+    """Refuse what cannot be a computation.
+
+    Raises
+    ------
+    InvalidInfra
+        if it takes arguments beside ``self``, or what it returns is no value but something yet to run.
+    """
+    name = getattr(method, "__qualname__", method)
+    code = getattr(method, "__code__", None)
+    if code is None or code.co_argcount + code.co_kwonlyargcount != 1:
+        raise InvalidInfra(
+            f"{name!s} must be a method whose only argument is self: a task is defined by its config alone. "
+            "For a method over items use MapInfra."
+        )
+    if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
+        raise InvalidInfra(f"{name!s} is async: a coroutine cannot be stored. Use asyncio.run() inside a plain method")
+    if inspect.isgeneratorfunction(method):
+        raise InvalidInfra(
+            f"{name!s} is a generator, which cannot be stored. Return a list, or use MapInfra for items"
+        )
+
+
+_METHODS: weakref.WeakKeyDictionary[type, dict[str, Method | None]] = weakref.WeakKeyDictionary()
+
+
+def method_of(cls: type[BaseModel], field: str) -> Method | None:
+    """The computation that an infra field of a class stands for; None if nothing was applied to it."""
+    known = _METHODS.setdefault(cls, {})
+    if field not in known:
+        known[field] = _find_method(cls, field)
+    return known[field]
+
+
+def computations(cls: type[BaseModel]) -> dict[str, str]:
+    """The computations of a class: method name to the name of its infra field."""
+    return {name: applied.field for name, applied in _applied(cls).items()}
+
+
+def overridden(cls: type[BaseModel]) -> dict[str, Applied]:
+    """Overrides that no decorator has seen: they mean the same computation with other code.
+
+    Raises
+    ------
+    InvalidInfra
+        if one of them cannot be a computation.
+    """
+    found: dict[str, Applied] = {}
+    for name, applied in _applied(cls).items():
+        current = inspect.getattr_static(cls, name)
+        if not hasattr(current, "__exca_applied__"):
+            check_method(current)
+            found[name] = Applied(current, applied.exclude, applied.field)
+    return found
+
+
+def _find_method(cls: type[BaseModel], field: str) -> Method | None:
+    for name, applied in _applied(cls).items():
+        if applied.field == field:
+            current = getattr(getattr(cls, name), "__exca_applied__", applied)
+            return Method(cls, name, field, current.function)
+    return None
+
+
+def _applied(cls: type[BaseModel]) -> dict[str, Applied]:
+    found: dict[str, Applied] = {}
+    for base in cls.__mro__:
+        for name, value in vars(base).items():
+            applied = getattr(value, "__exca_applied__", None)
+            if applied is not None:
+                found.setdefault(name, applied)
+    return found
