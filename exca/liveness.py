@@ -12,7 +12,7 @@ import os
 import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 __all__ = ["Stamp"]
 
@@ -68,13 +68,16 @@ class Stamp:
         return asdict(self)
 
     def liveness(self) -> Liveness:
-        """Whether the process is alive; ``"elsewhere"`` if it cannot be seen from this machine or container."""
+        """Whether the process is alive; ``"elsewhere"`` if it cannot be seen from this machine, container or user."""
         if self.boot != _boot_id():
             # The same host under another boot id has been restarted: whatever ran there is gone. Containers of one
             # machine share the boot id and differ in the pid namespace, so they count as elsewhere.
             same_kernel = self.boot.split("/")[0] == _boot_id().split("/")[0]
             return "dead" if self.host == socket.gethostname() and not same_kernel else "elsewhere"
-        return "alive" if _start_time(self.pid) == self.start else "dead"
+        start = _start_time(self.pid)
+        if start == _HIDDEN:
+            return "elsewhere"
+        return "alive" if start == self.start else "dead"
 
 
 @functools.lru_cache(maxsize=4)
@@ -92,12 +95,18 @@ def _boot_id() -> str:
     return f"{boot}/{namespace}"
 
 
+_HIDDEN: Final = -1
+
+
 def _start_time(pid: int) -> int | None:
-    """Start time of a process in clock ticks since boot; 0 where it cannot be known; None if the process has gone."""
+    """Start time of a process in clock ticks since boot; 0 where it cannot be known; None if the process has gone.
+
+    `_HIDDEN` for a process of another user under the mount option ``hidepid`` (see proc(5)).
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return None if Path("/proc/self/stat").exists() else _without_proc(pid)
+    except (FileNotFoundError, PermissionError):
+        return _without_proc(pid)
     except ProcessLookupError:
         return None
     fields = stat.rpartition(")")[2].split()  # the name in parentheses may hold blanks
@@ -107,10 +116,11 @@ def _start_time(pid: int) -> int | None:
 
 
 def _without_proc(pid: int) -> int | None:
+    linux = Path("/proc/self/stat").exists()
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return None
     except PermissionError:
-        pass
-    return 0
+        return _HIDDEN if linux else 0
+    return None if linux else 0  # processes of one's own are never hidden: another took the pid in this instant

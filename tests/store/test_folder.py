@@ -496,6 +496,34 @@ def test_incident_22_a_claim_names_one_process_for_ever(
     assert entry.watch().alive() is alive
 
 
+_HIDING = """
+mount -o remount,hidepid=$1 /proc || exit 77
+sleep 30 & live=$!
+sleep 0 & gone=$!
+wait $gone
+exec "$2" -c '
+import os, sys, dataclasses
+from exca.liveness import Stamp
+live = Stamp.of(int(sys.argv[1]))
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+print(live.liveness(), dataclasses.replace(live, pid=int(sys.argv[2])).liveness(), Stamp.current().liveness())
+' $live $gone
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs a namespace of its own")
+@pytest.mark.parametrize("hidepid", ["1", "2"])
+def test_incident_22_a_process_that_is_hidden_from_this_user_is_not_dead(hidepid: str) -> None:
+    # a pid namespace of its own has a /proc of its own: that of the machine stays as it is
+    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    command += ["sh", "-c", _HIDING, "sh", hidepid, sys.executable]
+    path = os.pathsep.join(filter(None, sys.path))
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip(f"no namespaces here: {done.stderr}")
+    assert done.stdout.split() == ["elsewhere", "dead", "alive"], done.stderr
+
+
 def test_a_claim_from_another_machine_lives_by_its_heartbeat(
     entry: FolderEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
