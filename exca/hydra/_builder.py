@@ -85,7 +85,8 @@ class _Builder:
             if instance and default == UNSHOWN and value is not PydanticUndefined:
                 default = f"<default of {place.group.replace('/', '.')}>"
                 self.objects[default] = value
-            shape = replace(shape, kind="value", open=shape.open or shape.kind != "value")
+            if shape.kind != "value":
+                shape = replace(shape, kind="value", members={}, open=True)
             return Entry(name, shape, info.is_required(), default)
         given = value if isinstance(value, BaseModel) else None
         if shape.kind == "union":

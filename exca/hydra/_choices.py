@@ -6,6 +6,8 @@ default ``conv`` would leave a transformer with the fields of a conv. Here a nod
 * what was chosen on the command line, or by ``override`` in a defaults list, holds;
 * otherwise the last file that names a member holds, and its generated defaults are put below it;
 * what other files say about another member is left out as a whole.
+
+Models that only their fields tell apart have no names: what files say replaces the default.
 """
 
 from __future__ import annotations
@@ -118,6 +120,8 @@ class _Judge:
         self._metadata = overrides.override_metadata
 
     def tree(self, tree: Tree, above: Path) -> None:
+        for below in tree.loose():
+            self._loose((*above, *below))
         for below, site in tree.sites():
             path = (*above, *below)
             speakers = [c for c in self._contributions if not self._is_left_out(c, path)]
@@ -131,6 +135,14 @@ class _Judge:
                 self._optional(site, path, said)
             else:
                 self._preset(site, path, said)
+
+    def _loose(self, path: Path) -> None:
+        """Let what files say of a model that only its fields tell apart replace the default, not merge with it."""
+        said = [c for c in self._contributions if c.at(path) is not None and not self._is_left_out(c, path)]
+        if any(not c.generated for c in said):
+            for c in said:
+                if c.generated:
+                    self._leave_out(c, path)
 
     def _union(self, site: Site, path: Path, said: list[tuple[Contribution, DictConfig]]) -> None:
         if self._chosen_none(site, path, said):

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import AliasChoices, BaseModel, Discriminator, RootModel
+from pydantic import AliasChoices, AliasPath, BaseModel, Discriminator, RootModel
 from pydantic.fields import FieldInfo
 
 from exca.infra import BaseInfra
 
-__all__ = ["Shape", "allows_extra", "forbids_extra", "is_infra", "shape_of", "tree_keys"]
+__all__ = ["Shape", "all_keys", "allows_extra", "forbids_extra", "is_infra", "shape_of", "tree_keys"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ class Shape:
         ``"union"`` (models told apart by a discriminator) or ``"infra"``.
     members
         The models by the text that chooses them: the discriminator's value for a union,
-        the empty string where there is one model only.
+        the empty string where there is one model only. Of a value, the models by their names that
+        pydantic tells apart by what they are given, where nothing else may be given as a dict.
     tags
         The discriminator's own value for each text (an int or enum member keeps its type).
     discriminator
@@ -47,6 +48,11 @@ class Shape:
     nullable: bool = False
     open: bool = False
     objects: Mapping[Any, enum.Enum] = field(default_factory=dict)
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether the field is one of several models that only their fields tell apart."""
+        return self.kind == "value" and bool(self.members)
 
     def object_of(self, value: Any) -> Any:
         """Return what pydantic is given for a plain value of the field: the value, or the enum member it is of."""
@@ -76,6 +82,17 @@ def tree_keys(model: type[BaseModel]) -> dict[str, str]:
     return {name: name if by_name else _alias(info) or name for name, info in model.model_fields.items()}
 
 
+def all_keys(model: type[BaseModel]) -> list[str]:
+    """Return every key by which a model may take its fields: their names and all their aliases."""
+    keys: dict[str, None] = {}
+    for name, info in model.model_fields.items():
+        aliases = info.validation_alias
+        choices = aliases.choices if isinstance(aliases, AliasChoices) else [aliases, info.alias]
+        firsts = [choice.path[0] if isinstance(choice, AliasPath) else choice for choice in choices]
+        keys.update(dict.fromkeys([name, *(str(first) for first in firsts if first is not None)]))
+    return list(keys)
+
+
 def shape_of(info: FieldInfo) -> Shape:
     """Return the form of a field.
 
@@ -98,8 +115,10 @@ def shape_of(info: FieldInfo) -> Shape:
     union = _union([kind for kind, _ in concrete], [key for _, key in concrete], nullable)
     if union is not None:
         return union
+    loose = {kind.__name__: kind for kind, _ in concrete if _is_model(kind)}
+    free = any(_is_free(kind) for kind, _ in concrete)
     objects = {member.value: member for kind, _ in concrete for member in _literals(kind) if _is_plain_enum(member)}
-    return Shape("value", nullable=nullable, open=any(_is_free(kind) for kind, _ in concrete), objects=objects)
+    return Shape("value", {} if free else loose, nullable=nullable, open=free or bool(loose), objects=objects)
 
 
 def _union(types_: list[Any], keys: list[object], nullable: bool) -> Shape | None:

@@ -169,10 +169,16 @@ def _tree(tree: Tree, data: Mapping[str, Any], path: Path, fixed: Mapping[str, A
             yield from _site(entry, entry.site, value, place)
         elif entry.shown is not None:
             yield from _tree(entry.shown, value, place)
+        elif entry.shape.is_loose and isinstance(value, dict) and not _has_keys(entry.default, value):
+            yield f"{_dotted(place)}={text_of(value)}"
         else:
             yield from _value((fixed or {}).get(key, entry.default), value, place)
     extra = {key: value for key, value in data.items() if key not in tree.entries}
     yield from _dict(dict(tree.extra), extra, path)
+
+
+def _has_keys(default: Any, value: Mapping[str, Any]) -> bool:
+    return isinstance(default, dict) and default.keys() == value.keys()
 
 
 def _site(entry: Entry, site: Site, value: Any, path: Path) -> Iterator[str]:

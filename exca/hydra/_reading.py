@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ._fields import allows_extra, forbids_extra
+from ._fields import all_keys, allows_extra, forbids_extra
 from ._plain import Missing, Where
 from ._problems import Problem
 from ._schema import Entry, Schema, Tree
@@ -75,9 +75,22 @@ class _Reader:
                 tag = entry.shape.discriminator
                 changed[key] = {**inner, tag: tree.entries[tag].shape.object_of(value[tag])} if tag else inner
                 return
+        if isinstance(value, Mapping) and entry.shape.is_loose:
+            self._check_loose(entry, value, path)
         changed[key] = entry.shape.object_of(self._value(value, path))
         if isinstance(changed[key], Missing):
             del changed[key]
+
+    def _check_loose(self, entry: Entry, value: Mapping[str, Any], path: Where) -> None:
+        """Report keys that none of the models a value may be has."""
+        models = entry.shape.members
+        if not all(map(forbids_extra, models.values())):
+            return
+        keys = {name: all_keys(model) for name, model in models.items()}
+        for key in value:
+            if not any(key in known for known in keys.values()):
+                advice = "; ".join(f"the fields of {name} are {', '.join(known)}" for name, known in keys.items())
+                self._problems.append(Problem((*path, key), "no such key", hint=advice))
 
     def _value(self, value: Any, path: Where) -> Any:
         """Return a value with the objects that its texts stand for; report what is still to be set."""

@@ -142,6 +142,14 @@ class Tree:
                 for path, site in entry.shown.sites():
                     yield (key, *path), site
 
+    def loose(self) -> Iterator[Path]:
+        """Yield the nodes that are one of several models which only their fields tell apart."""
+        for key, entry in self.entries.items():
+            if entry.shape.is_loose:
+                yield (key,)
+            elif entry.site is None and entry.shown is not None:
+                yield from ((key, *path) for path in entry.shown.loose())
+
     def freedom(self) -> Iterator[tuple[Path, bool]]:
         """Yield the nodes that differ from their parent in whether they accept new keys."""
         if allows_extra(self.model):

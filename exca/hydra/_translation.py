@@ -5,7 +5,8 @@ Hydra knows config groups and values. Some things that a user of a model would w
 * ``model=null`` sets a group to None: it chooses the option for None;
 * ``stop.patience=5`` sets a field of an optional model that is None: it chooses the model first;
 * ``model.name=transformer`` sets a discriminator: it chooses the member, as ``model=transformer`` does;
-* ``tags.new=1`` adds a key to a dict field, or to a model that accepts any key: it needs no ``+``.
+* ``tags.new=1`` adds a key to a dict field, or to a model that accepts any key: it needs no ``+``;
+* ``shape={radius: 1}`` replaces a node of several models that only their fields tell apart.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ def _meant(schema: Schema, override: Override, chosen: set[str]) -> Iterator[Ove
     if sites:
         _refuse_none(schema, sites, override, path)
     yield from (_group(site, "default") for site in _entered(schema.tree, path) if site.group not in chosen)
+    if isinstance(override.value(), dict) and override.type is OverrideType.CHANGE and _is_loose(schema.tree, path):
+        yield replace(override, value_type=ValueType.ELEMENT, _value=None)  # Hydra would merge two models
     yield _freed(schema.tree, override, path)
 
 
@@ -155,6 +158,12 @@ def _is_free(tree: Tree, path: Path) -> bool:
         if entry is not None and entry.shape.kind == "value" and entry.shape.open and len(rest) > 1:
             return True
     return False
+
+
+def _is_loose(tree: Tree, path: Path) -> bool:
+    """Whether a path leads to a node of several models that only their fields tell apart."""
+    ends = (inner.entries.get(rest[0]) for inner, rest in _trees_along(tree, path) if len(rest) == 1)
+    return any(entry is not None and entry.shape.is_loose for entry in ends)
 
 
 def sites_at(tree: Tree, path: Path) -> Iterator[Site]:

@@ -35,7 +35,7 @@ def unknown_keys(schema: Schema, data: Mapping[str, Any], overrides: Sequence[Ov
         if not _exists(data, path):
             advice = explain(schema, data, path)
             problems.append(Problem(path, "no such key", origin=f"override {override.input_line}", hint=advice))
-    return problems
+    return list(dict.fromkeys(problems))
 
 
 def _exists(data: Any, path: Sequence[str]) -> bool:

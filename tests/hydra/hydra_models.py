@@ -7,7 +7,7 @@ import enum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, SecretStr, Tag
 
 from exca import TaskInfra
 
@@ -129,6 +129,29 @@ class OfEnum(BaseModel):
 
     u: Annotated[X | Y, Field(discriminator="kind")] = X()
     mode: Literal[Kind.x, Kind.y] = Kind.x
+
+
+class P(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    p: int = 1
+
+
+class Q(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    q: int = 2
+    r: int = 3
+
+
+class Loose(BaseModel):
+    """Models that only their fields tell apart, or a function."""
+
+    v: P | Q = P()
+    w: Annotated[
+        Annotated[P, Tag("p")] | Annotated[Q, Tag("q")],
+        Discriminator(lambda data: "p" if isinstance(data, P) or "p" in data else "q"),
+    ] = Q(q=5)
 
 
 class Everything(BaseModel):

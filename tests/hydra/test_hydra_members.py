@@ -13,8 +13,11 @@ from hydra_models import (
     Full,
     Kind,
     Linear,
+    Loose,
     Numbered,
     OfEnum,
+    P,
+    Q,
     Required,
     Sparse,
     Stop,
@@ -71,6 +74,7 @@ FILES = {
     "stopping": "stop: {patience: 9}\n",
     "nothing": "{stop: null, optim: {schedule: null}}\n",
     "why": "u: {kind: why, b: 5}\n",
+    "loose": "v: {q: 9}\n",
     "infra/cards": "{cluster: slurm, gpus_per_node: 8}\n",
     "experiment": "seed: 5\n",
 }
@@ -217,3 +221,31 @@ def test_an_enum_chooses_the_member_of_its_discriminator(config: OfEnum, overrid
 def test_the_text_of_an_enum_in_a_file_chooses_a_member(conf: Path) -> None:
     assert exca.hydra.compose(OfEnum, config_dir=conf, config_name="why") == OfEnum(u=Y(b=5))
     assert exca.hydra.compose(OfEnum, ["u.kind=why"]).u == Y()
+
+
+@pytest.mark.parametrize(
+    ("config", "overrides"),
+    [
+        (Loose(v=Q()), ["v={q:2,r:3}"]),
+        (Loose(v=P(p=3), w=Q(r=1)), ["v.p=3", "w.q=2", "w.r=1"]),
+        (Loose(v=Q(q=7), w=P()), ["v={q:7,r:3}", "w={p:1}"]),
+    ],
+)
+def test_models_that_only_fields_tell_apart_are_composed(config: Loose, overrides: list[str]) -> None:
+    assert exca.hydra.to_overrides(config) == overrides
+    assert exca.hydra.compose(Loose, overrides) == config
+
+
+def test_models_that_only_fields_tell_apart_are_replaced_not_merged(conf: Path) -> None:
+    assert exca.hydra.compose(Loose, ["v={q:3}"]).v == Q(q=3)
+    assert exca.hydra.compose(Loose, ["v={q:3}", "v.r=4"]).v == Q(q=3, r=4)
+    where = {"config_dir": conf, "config_name": "loose"}
+    assert exca.hydra.compose(Loose, **where).v == Q(q=9)
+    assert exca.hydra.compose(Loose, ["v.r=4"], **where).v == Q(q=9, r=4)
+    assert exca.hydra.compose(Loose, ["v={p:4}"], **where).v == P(p=4)
+
+
+def test_a_key_that_none_of_the_models_has_is_refused() -> None:
+    with pytest.raises(InvalidConfig, match=r"v\.typo: no such key") as caught:
+        exca.hydra.compose(Loose, ["v.typo=3"])
+    assert "the fields of P are p; the fields of Q are q, r" in str(caught.value)
