@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, AliasPath, BaseModel
 
 from exca.identity import ConfDict
+from exca.infra._binding import bound_infra, default_infra
+from exca.infra._fields import BaseInfra
 from exca.store import is_immutable
 
-__all__ = ["cloned"]
+__all__ = ["carry_private", "cloned"]
 
 _REPLACE = "=replace="
 
@@ -24,7 +27,32 @@ def cloned(config: BaseModel, updates: Mapping[str, Any]) -> BaseModel:
     config: the original, which stays as it is.
     updates: new values; keys may be dotted paths, nested mappings are merged.
     """
-    return type(config).model_validate(_merged(config, ConfDict(updates)))
+    clone = type(config).model_validate(_merged(config, ConfDict(updates)))
+    carry_private(config, clone)
+    return clone
+
+
+def carry_private(source: BaseModel, target: BaseModel) -> None:
+    """Set the private infras of a config as those of another; what validation has set on them stays."""
+    cls = type(target)
+    for name in cls.__private_attributes__:
+        given = (source.__pydantic_private__ or {}).get(name)
+        if isinstance(given, BaseInfra):
+            infra = bound_infra(target, name)
+            if isinstance(infra, type(given)):
+                _lend(given, infra, default_infra(cls, name))
+    for name in cls.__pydantic_fields__:
+        inner, part = source.__dict__.get(name), target.__dict__.get(name)
+        if isinstance(inner, BaseModel) and isinstance(part, BaseModel) and type(inner) is type(part):
+            carry_private(inner, part)
+
+
+def _lend(given: BaseInfra, infra: BaseInfra, default: BaseInfra | None) -> None:
+    for name in given.__pydantic_fields_set__:
+        untouched = default is not None and getattr(infra, name) == getattr(default, name)
+        if untouched or name not in infra.__pydantic_fields_set__:
+            infra.__dict__[name] = copy.deepcopy(given.__dict__[name])
+            infra.__pydantic_fields_set__.add(name)
 
 
 def _merged(config: BaseModel, updates: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,9 +64,14 @@ def _merged(config: BaseModel, updates: Mapping[str, Any]) -> dict[str, Any]:
         or (name in fields and (not is_immutable(value) or get_origin(fields[name].annotation) is Literal))
     }
     values |= config.__pydantic_extra__ or {}
-    data = {_input_name(config, name): _detached(value) for name, value in values.items() if name not in updates}
-    for name, update in updates.items():
-        data[_input_name(config, name)] = _updated(getattr(config, name, None), update)
+    names = {key: name for name in fields if isinstance(key := _input_key(type(config), name), str)}
+    changes = {names.get(key, key): update for key, update in updates.items()}
+    data: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in changes:
+            _place(data, _input_key(type(config), name), _detached(value))
+    for name, update in changes.items():
+        _place(data, _input_key(type(config), name), _updated(getattr(config, name, None), update))
     return data
 
 
@@ -69,9 +102,29 @@ def _detached(value: Any) -> Any:
     return value.__deepcopy__({}) if isinstance(value, BaseModel) else copy.deepcopy(value)
 
 
-def _input_name(config: BaseModel, name: str) -> str:
+def _input_key(cls: type[BaseModel], name: str) -> str | AliasPath:
     """Under which key the model takes a field: its name, or its alias if it only goes by that."""
-    field = type(config).model_fields.get(name)
-    if field is None or field.validation_alias is None or config.model_config.get("populate_by_name"):
+    config = cls.model_config
+    field = cls.__pydantic_fields__.get(name)
+    by_name = config.get("validate_by_name") or config.get("populate_by_name")
+    if field is None or field.validation_alias is None or by_name or config.get("validate_by_alias") is False:
         return name
-    return field.validation_alias if isinstance(field.validation_alias, str) else name
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        return next((choice for choice in alias.choices if isinstance(choice, str)), alias.choices[0])
+    return alias
+
+
+def _place(data: Any, key: str | AliasPath, value: Any) -> None:
+    """Put a value where an alias is looked for: under a key, or along a path of keys and list indices."""
+    path = [key] if isinstance(key, str) else key.path
+    for step, following in itertools.pairwise([*path, None]):
+        if isinstance(data, list) and isinstance(step, int):
+            data.extend([None] * (step + 1 - len(data)))
+        elif step not in data:
+            data[step] = None
+        if following is None:
+            data[step] = value
+        elif data[step] is None:
+            data[step] = [] if isinstance(following, int) else {}
+        data = data[step]

@@ -131,6 +131,10 @@ class BaseInfra(ExecutionFields):
             return None
         raise InvalidInfra(f"cluster={self.cluster!r} needs a folder for its jobs: set infra.folder")
 
+    def __hash__(self) -> int:
+        """One for all, so that frozen configs can be hashed: equal infras hash alike, whatever is assigned later."""
+        return hash(BaseInfra)
+
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         # Every config gets a copy of its class's default infra: this is the short way, without the binding.
         twin = self.__class__.__new__(self.__class__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -11,11 +12,12 @@ from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
 from exca.errors import InfraNotBound, InvalidInfra, RepeatedTasks
-from exca.identity import ConfDict, dump_yaml, export, load_yaml
+from exca.identity import ConfDict, dump_yaml, export
 from exca.infra._binding import declare, install_declared, make_task, task_of, wrap
 from exca.infra._cloning import cloned
 from exca.infra._declared import Applied, ExcludeRule, check_method
 from exca.infra._fields import BaseInfra
+from exca.infra._rebuilding import has_value, rebuilt
 from exca.policy import Status
 from exca.task import Task, TaskJob, submit_all
 
@@ -218,20 +220,29 @@ class TaskInfra(BaseInfra):
 
         Yields
         ------
-        config: rebuilt from its ``config.yaml``, with this infra.
+        config: rebuilt from its ``config.yaml``, with this infra. Configs that cannot be rebuilt from it (a secret,
+            an object without a plain form, a class or default that has changed since) are left out, with one warning
+            that counts them.
         """
         task = self.bound_task()
         if task.store is None:
             return
-        values = {name: value for name, value in self if name in self.model_fields_set}
+        settings = {name: value for name, value in self if name in self.model_fields_set}
+        lost: list[Path | None] = []
         for entry in task.store.entries(task.uid.partition("/")[0]):
-            text, outcome = entry.read_note("config.yaml"), entry.outcome()
-            if text is not None and outcome is not None and outcome.status == "completed":
-                data = load_yaml(text)
-                data.pop(task.method.field, None)
-                if not task.method.field.startswith("_"):
-                    data[task.method.field] = values
-                yield type(task.config).model_validate(data)
+            if not has_value(entry):
+                continue
+            config = rebuilt(task, settings, entry)
+            if config is None:
+                lost.append(entry.path)
+            else:
+                yield config
+        if lost:
+            warnings.warn(
+                f"{len(lost)} stored results of {type(task.config).__qualname__} are left out: their folders do not "
+                f"give back the config that was computed. The first is {lost[0]}",
+                stacklevel=2,
+            )
 
     def obj_infras(self) -> dict[str, BaseInfra]:
         """All infras of the config, by field name."""

@@ -86,3 +86,25 @@ class TestAssignedInfra:
         config = Asking(x=3, infra={"keep_in_ram": True})
         assert Asking.name == config.infra.uid()
         assert ",7/" in config.infra.uid()
+
+
+class Frozen(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(frozen=True)
+    x: int = 1
+    infra: exca.TaskInfra = exca.TaskInfra()
+
+    @infra.apply
+    def run(self) -> int:
+        return self.x
+
+
+def test_a_frozen_config_is_hashable_and_its_hash_stays(tmp_path: Path) -> None:
+    one, two = Frozen(x=2, infra={"folder": tmp_path}), Frozen(x=2, infra={"folder": tmp_path})
+    before = hash(one)
+    assert one == two
+    assert hash(one) == hash(two)
+    assert one.run() == 2
+    one.infra.mode = "retry"
+    assert hash(one) == before
+    assert len({one, two, Frozen(x=3)}) == 3
+    assert two in {Frozen(x=2, infra={"folder": tmp_path})}
