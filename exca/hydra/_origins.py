@@ -14,7 +14,7 @@ from hydra.plugins.config_source import ConfigSource
 from ._loader import ModelLoader
 from ._parsing import key_path, parse
 from ._plain import Where
-from ._problems import Problem
+from ._problems import QUOTE, Problem
 from ._schema import Path, Schema
 from ._yaml_errors import shown_path
 
@@ -72,7 +72,10 @@ class Origins:
         origin = self._of_override(problem.path, overrides) or self._of_file(problem.path, overrides)
         if origin is None and problem.message != "missing":
             origin = _of_default(self._loader.schema, problem.path)
-        return replace(problem, origin=origin)
+        hint = problem.hint
+        if hint == QUOTE and origin is not None and origin.startswith("override "):
+            hint = _quoted(problem, origin.removeprefix("override "))
+        return replace(problem, origin=origin, hint=hint)
 
     def _of_override(self, path: Where, overrides: Sequence[str]) -> str | None:
         """Find the last override of the value or of a node above it."""
@@ -105,6 +108,14 @@ class Origins:
             if text is not None:
                 package = tuple(default.package.split(".")) if default.package else ()
                 yield _File(package, text[0], yaml.compose(text[1], Loader=yaml.SafeLoader), left_out)
+
+
+def _quoted(problem: Problem, override: str) -> str:
+    """Say how a shell and Hydra are both told that a value is text: Hydra must see quotes of its own."""
+    key, _, value = override.partition("=")
+    if key.lstrip("+") == problem.field:
+        return f"""quote it: {key}="'{value}'\""""
+    return f"""quote it inside the quotes of the shell: {key}="...'{problem.value}'...\""""
 
 
 def _text(source: ConfigSource, config_path: str) -> tuple[str, str] | None:

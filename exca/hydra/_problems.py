@@ -10,7 +10,10 @@ from hydra.errors import CompactHydraException
 
 from exca.errors import InvalidConfig
 
-__all__ = ["InvalidComposition", "Problem", "as_error", "raise_problems", "shown"]
+__all__ = ["QUOTE", "InvalidComposition", "Problem", "as_error", "raise_problems", "shown"]
+
+QUOTE = "put it in quotes"
+"""Hint about a value that was meant to be text; where it came from decides how that is written."""
 
 _MOST_POINTS = 12
 """Points listed with their overrides under one problem; the others by number only."""

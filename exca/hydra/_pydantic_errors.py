@@ -10,11 +10,14 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ._plain import Missing, Where
-from ._problems import Problem, shown
+from ._problems import QUOTE, Problem, shown
 from ._schema import Schema
 from ._suggestions import closest
 
 __all__ = ["problems_of"]
+
+_SECRET = "**********"
+_SPELLED = {"None": "null", "True": "true", "False": "false"}
 
 
 def problems_of(error: ValidationError, schema: Schema, data: Mapping[str, Any]) -> list[Problem]:
@@ -49,9 +52,19 @@ def _problem(detail: ErrorDetails, schema: Schema, data: Mapping[str, Any]) -> P
         message = f"no such member; there are {', '.join(texts)}"
         hint = f"did you mean {match}?" if match else None
     elif detail["type"] in ("literal_error", "enum"):
-        match = closest(str(value), re.findall(r"'([^']*)'", detail["msg"]))
-        hint = f"did you mean {match}?" if match else None
-    return Problem(path, message, _shown(value, schema, path, data), hint=hint)
+        hint = _of_choices(value, re.findall(r"'([^']*)'", detail["msg"]))
+    elif detail["type"] in ("string_type", "path_type") and isinstance(value, int | float):
+        hint = QUOTE
+    text = _shown(value, schema, path, data)
+    return Problem(path, message, text, hint=None if text == _SECRET else hint)
+
+
+def _of_choices(value: Any, texts: Sequence[str]) -> str | None:
+    """Say which of some texts was meant; a value that reads like one, but is none (``nan``), lacks quotes."""
+    if not isinstance(value, str) and _SPELLED.get(str(value), str(value)) in texts:
+        return QUOTE
+    match = closest(str(value), texts)
+    return f"did you mean {match}?" if match else None
 
 
 def _path(loc: Sequence[int | str], data: Any, kind: str) -> Where:
@@ -91,4 +104,4 @@ def _shown(value: Any, schema: Schema, path: Where, data: Any) -> str | None:
         if below is None:
             break
         tree, data = below, node
-    return "**********" if secret else shown(value)
+    return _SECRET if secret else shown(value)

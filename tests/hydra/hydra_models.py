@@ -154,6 +154,19 @@ class Loose(BaseModel):
     ] = Q(q=5)
 
 
+class Texts(BaseModel):
+    """Texts that look like something else."""
+
+    note: str = ""
+    names: list[str] = []
+    out: Literal["nan", "true", "raise"] = "raise"
+    infra: TaskInfra = TaskInfra(version="1")
+
+    @infra.apply
+    def run(self) -> str:
+        return self.note
+
+
 class Everything(BaseModel):
     """One field of every kind of value."""
 

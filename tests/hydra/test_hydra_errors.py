@@ -13,7 +13,7 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.utils import setup_globals
 from hydra.errors import CompactHydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
-from hydra_models import Conv, Everything, Experiment, Guarded, Required, Stop, Transformer
+from hydra_models import Conv, Everything, Experiment, Guarded, Required, Stop, Texts, Transformer
 from omegaconf import OmegaConf
 
 import exca.hydra
@@ -80,6 +80,28 @@ def test_a_number_that_is_no_option_is_looked_for_as_a_file(tmp_path: Path) -> N
     assert exca.hydra.compose(Experiment, ["model=3"], config_dir=tmp_path).model.channels == 3  # type: ignore[union-attr]
     with pytest.raises(MissingConfigException, match="Could not find 'model/true'"):
         exca.hydra.compose(Experiment, ["model=true"])
+
+
+@pytest.mark.parametrize(
+    ("override", "field", "hint"),
+    [
+        ("infra.version=2", "infra.version", """quote it: infra.version="'2'\""""),
+        ("note=1e3", "note", """quote it: note="'1e3'\""""),
+        ("note=true", "note", """quote it: note="'true'\""""),
+        ("out=nan", "out", """quote it: out="'nan'\""""),
+        ("out=true", "out", """quote it: out="'true'\""""),
+        ("out=nam", "out", "did you mean nan?"),
+        ("names=[a,2]", "names.1", """quote it inside the quotes of the shell: names="...'2'...\""""),
+    ],
+)
+def test_a_number_where_text_belongs_is_to_be_quoted(override: str, field: str, hint: str) -> None:
+    assert problems(Texts, override)[field].hint == hint
+
+
+def test_a_number_where_text_belongs_is_to_be_quoted_in_its_file(tmp_path: Path) -> None:
+    write(tmp_path, "app", "note: 123\nout: nan")
+    found = problems(Texts, config_dir=tmp_path, config_name="app")
+    assert {name: problem.hint for name, problem in found.items()} == dict.fromkeys(("note",), "put it in quotes")
 
 
 def test_values_of_files_come_with_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
