@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
+import types
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 import pydantic
 
-from exca.infra import TaskInfra
+from exca.infra import TaskInfra, check_value
 
 __all__ = ["to_config", "to_config_model", "validate_kwargs", "with_infra"]
 
@@ -21,6 +23,8 @@ R = TypeVar("R")
 def with_infra(**fields: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate a function so that it is computed once for each set of arguments.
 
+    The function gets copies of its arguments: it may change them, and the caller's stay as they are.
+
     Parameters
     ----------
     **fields: fields of `TaskInfra` (``folder``, ``cluster``, ...).
@@ -28,7 +32,10 @@ def with_infra(**fields: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
     Raises
     ------
     TypeError
-        if the function takes ``*args`` or ``**kwargs``.
+        if the function takes ``*args`` or ``**kwargs``, is a lambda, or uses variables of a function around it:
+        its name and its arguments are all that tells its results apart.
+    InvalidInfra
+        if it is async or a generator.
 
     Examples
     --------
@@ -38,6 +45,7 @@ def with_infra(**fields: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        _check_named(function)
         signature = inspect.signature(function)
         model = _computation(function, TaskInfra(**fields))
 
@@ -69,7 +77,7 @@ def to_config_model(function: Callable[..., Any]) -> type[pydantic.BaseModel]:
     """
 
     def build(self: pydantic.BaseModel) -> Any:
-        return function(**_values(self, function))
+        return _called(function, lambda name: getattr(self, name))
 
     return _model(function, {"build": build})
 
@@ -90,9 +98,40 @@ def validate_kwargs(function: Callable[..., Any], kwargs: Mapping[str, Any]) -> 
     to_config_model(function)(**kwargs)
 
 
+def _check_named(function: Callable[..., Any]) -> None:
+    """Refuse functions of which several may go by one name, and those whose value is yet to be run."""
+    innermost = inspect.unwrap(function)
+    name = getattr(innermost, "__qualname__", repr(innermost))
+    if getattr(innermost, "__name__", "") == "<lambda>":
+        raise TypeError(f"{name} has no name to store its results under: define it with def")
+    outside = _free_variables(innermost)
+    if outside:
+        raise TypeError(
+            f"{name} uses {', '.join(outside)} of the function around it, so that its arguments do not tell its "
+            "results apart: pass them as arguments"
+        )
+    if not isinstance(innermost, type):
+        check_value(innermost)
+
+
+def _free_variables(function: Any) -> list[str]:
+    """Variables of enclosing functions that a function uses, beside modules and its own name."""
+    cells = getattr(function, "__closure__", None) or ()
+    names = function.__code__.co_freevars if cells else ()
+    found = []
+    for name, cell in zip(names, cells, strict=True):
+        try:
+            if not isinstance(cell.cell_contents, types.ModuleType):
+                found.append(name)
+        except ValueError:  # not assigned yet: by the definition that is being decorated, if it has that name
+            if name != function.__name__:
+                found.append(name)
+    return found
+
+
 def _computation(function: Callable[..., Any], infra: TaskInfra) -> type[pydantic.BaseModel]:
     def run(self: pydantic.BaseModel) -> Any:
-        return function(**_values(self, function))
+        return _called(function, lambda name: copy.deepcopy(getattr(self, name)))
 
     run.__wrapped__ = function  # type: ignore[attr-defined]  # whose code counts, when code changes are looked for
     run.__qualname__ = f"{function.__qualname__}.run"
@@ -107,7 +146,7 @@ def _model(
     source: Any = where
     if isinstance(where, type):
         source = source.__init__
-    hints = typing.get_type_hints(source, include_extras=True)
+    hints = _hints(source)
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -131,5 +170,16 @@ def _model(
     return model
 
 
-def _values(config: pydantic.BaseModel, function: Callable[..., Any]) -> dict[str, Any]:
-    return {name: getattr(config, name) for name in inspect.signature(function).parameters}
+def _hints(source: Any) -> dict[str, Any]:
+    """The annotations of the parameters; what is returned may be known to type checkers only."""
+    annotations = {name: hint for name, hint in inspect.get_annotations(source).items() if name != "return"}
+    known = types.SimpleNamespace(__annotations__=annotations, __type_params__=getattr(source, "__type_params__", ()))
+    return typing.get_type_hints(known, getattr(source, "__globals__", {}), include_extras=True)
+
+
+def _called(function: Callable[..., Any], value: Callable[[str], Any]) -> Any:
+    """Call a function with a value for each of its parameters."""
+    parameters = inspect.signature(function).parameters.values()
+    positional = [value(each.name) for each in parameters if each.kind is each.POSITIONAL_ONLY]
+    named = {each.name: value(each.name) for each in parameters if each.kind is not each.POSITIONAL_ONLY}
+    return function(*positional, **named)

@@ -1,8 +1,8 @@
 """HOW a config gets cached, distributed computations: fields, and the binding of a method to them."""
 
 from exca.infra._binding import task_of
-from exca.infra._declared import computations
+from exca.infra._declared import check_value, computations
 from exca.infra._fields import BaseInfra, ExecutionFields
 from exca.infra._task import TaskInfra
 
-__all__ = ["BaseInfra", "ExecutionFields", "TaskInfra", "computations", "task_of"]
+__all__ = ["BaseInfra", "ExecutionFields", "TaskInfra", "check_value", "computations", "task_of"]

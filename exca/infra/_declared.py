@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from exca.errors import InvalidInfra
 from exca.task import Method
 
-__all__ = ["Applied", "ExcludeRule", "check_method", "computations", "method_of", "overridden"]
+__all__ = ["Applied", "ExcludeRule", "check_method", "check_value", "computations", "method_of", "overridden"]
 
 ExcludeRule = str | Collection[str] | Callable[[Any], Collection[str]]
 
@@ -42,12 +42,22 @@ def check_method(method: Any) -> None:
             f"{name!s} must be a method whose only argument is self: a task is defined by its config alone. "
             "For a method over items use MapInfra."
         )
-    if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
-        raise InvalidInfra(f"{name!s} is async: a coroutine cannot be stored. Use asyncio.run() inside a plain method")
-    if inspect.isgeneratorfunction(method):
-        raise InvalidInfra(
-            f"{name!s} is a generator, which cannot be stored. Return a list, or use MapInfra for items"
-        )
+    check_value(method)
+
+
+def check_value(function: Callable[..., Any]) -> None:
+    """Refuse functions that return no value but something yet to be run.
+
+    Raises
+    ------
+    InvalidInfra
+        if it is async or a generator.
+    """
+    name = function.__qualname__
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise InvalidInfra(f"{name} is async: a coroutine cannot be stored. Use asyncio.run() inside a plain function")
+    if inspect.isgeneratorfunction(function):
+        raise InvalidInfra(f"{name} is a generator, which cannot be stored. Return a list, or use MapInfra for items")
 
 
 _METHODS: weakref.WeakKeyDictionary[type, dict[str, Method | None]] = weakref.WeakKeyDictionary()
