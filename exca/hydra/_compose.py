@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from exca.errors import InvalidConfig
 
 from ._loader import ModelLoader
-from ._validation import to_model
+from ._validation import check, to_model
 
 __all__ = ["compose"]
 
@@ -54,9 +54,9 @@ def compose(
     Raises
     ------
     InvalidConfig
-        Listing all problems.
+        Listing all problems; an option that no group has also makes it a ``MissingConfigException``.
     ConfigCompositionException
-        From Hydra: an option or a file that does not exist.
+        From Hydra: a file that does not exist.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def compose(
         where = config_path if config_path.startswith("pkg://") else str((beside / config_path).resolve())
     with _version_base():
         setup_globals()
-        loader = ModelLoader(create_config_search_path(where), model)
+        loader = ModelLoader(create_config_search_path(where), model, check=check, checks_all=False)
         name = config_name or loader.schema_name
         cfg = loader.load_configuration(name, list(overrides), RunMode.RUN, from_shell=False)
         return to_model(cfg, model)

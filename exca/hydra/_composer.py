@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ._cloning import clone
 from ._parsing import parse
 
-__all__ = ["Composer", "written_texts"]
+__all__ = ["Composer", "record", "written_texts"]
 
 _RECORDS = ("hydra.runtime", "hydra.overrides", "hydra.job.env_", "hydra.job.override_dirname", "hydra.searchpath")
 """Where Hydra writes by itself: an override below these keys goes the long way."""
@@ -90,13 +90,13 @@ class Composer:
         if any(override.key_or_group.startswith(_RECORDS) for override in written):
             cfg = self._load(config_name, texts, mode)
             if overrides != written:
-                _record(cfg, written)
+                record(cfg, written)
             return cfg
         choices, values = self._sorted(overrides)
         cfg = self._base(config_name, mode, choices)
         try:
             ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
-            _record(cfg, written)
+            record(cfg, written)
         except OmegaConfBaseException as error:
             raise ConfigCompositionException().with_traceback(sys.exc_info()[2]) from error
         return cfg
@@ -143,7 +143,7 @@ def choice_text(override: Override) -> str:
     return override.input_line or f"{override.key_or_group}={override.value()}"
 
 
-def _record(cfg: DictConfig, overrides: Sequence[Override]) -> None:
+def record(cfg: DictConfig, overrides: Sequence[Override]) -> None:
     """Write down the overrides where Hydra does, and what it derives from them."""
     hydra = cfg.hydra
     lines = [(override.is_hydra_override(), str(override.input_line)) for override in overrides]

@@ -12,28 +12,27 @@ from hydra._internal.defaults_list import Overrides, _create_defaults_list
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import DefaultsTreeNode, ResultDefault
 from hydra.core.override_parser.types import Override
-from hydra.errors import ConfigCompositionException
+from hydra.errors import ConfigCompositionException, MissingConfigException
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from pydantic import BaseModel
 
-from exca.errors import InvalidConfig
 from exca.identity import module_name
 
 from ._builder import schema_of
 from ._choices import Contribution, Verdict, judge
-from ._composer import Composer, written_texts
+from ._composer import Composer, record, written_texts
 from ._composition import Composition
 from ._nodes import stored_configs
 from ._parsing import key_path, parse
 from ._plain import unresolved
-from ._problems import as_error, raise_problems
+from ._problems import InvalidComposition, UnknownOption, as_error
 from ._register import default_name, registered_names
 from ._schema import Path
 from ._source import ModelRepository, ModelSource
 from ._translation import chosen_by_hand, translated
-from ._unknown import unknown_keys
+from ._unknown import unknown_keys, unknown_option
 from ._unset import marked, unmark
 from ._yaml_errors import problem_of_yaml
 
@@ -63,6 +62,9 @@ class ModelLoader(ConfigLoaderImpl):
     check
         Raises where a config that is about to be run does not validate. The points of a sweep are left
         to our launcher, which looks at all of them; other launchers know nothing of validation.
+    checks_all
+        Whether ``check`` is asked about every config; else only about the rest of one that does not compose,
+        by a caller who checks the others.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class ModelLoader(ConfigLoaderImpl):
         *,
         ours: bool = False,
         check: Callable[[DictConfig, ModelLoader], object] | None = None,
+        checks_all: bool = True,
     ) -> None:
         super().__init__(config_search_path)
         self.schema = schema_of(model)
@@ -82,7 +85,7 @@ class ModelLoader(ConfigLoaderImpl):
         self.repository: ModelRepository = ModelRepository(
             config_search_path, ModelSource(f"{module_name(model)}.{model.__qualname__}", configs)
         )
-        self._ours, self._check = ours, check
+        self._ours, self._check, self._checks_all = ours, check, checks_all
         self.composer = Composer(
             self,
             load=self._load,
@@ -109,10 +112,38 @@ class ModelLoader(ConfigLoaderImpl):
         """
         if validate_sweep_overrides:
             self.validate_sweep_overrides_legal(parse(overrides), run_mode, from_shell)
-        cfg = self._composed(config_name, overrides, run_mode)
-        if self._check is not None and run_mode is RunMode.RUN:
+        try:
+            cfg = self._composed(config_name, overrides, run_mode)
+        except InvalidComposition as error:
+            return self._without(error, config_name, overrides, run_mode)
+        if self._check is not None and self._checks_all and run_mode is RunMode.RUN:
             self._check(cfg, self)
         return cfg
+
+    def _without(
+        self, error: InvalidComposition, config_name: str | None, overrides: list[str], run_mode: RunMode
+    ) -> DictConfig:
+        """Compose without the overrides that an error is about, and raise all that is wrong.
+
+        Our launcher looks at the points of a sweep one by one, so that a sweep is composed without them.
+        """
+        about = {problem.origin for problem in error.problems}
+        rest = [text for text in overrides if f"override {text}" not in about]
+        if len(rest) == len(overrides):
+            raise error
+        try:
+            cfg = self.load_configuration(config_name, rest, run_mode, validate_sweep_overrides=False)
+            if self._check is not None and not self._checks_all and run_mode is RunMode.RUN:
+                self._check(cfg, self)
+        except InvalidComposition as more:
+            problems = [*error.problems, *more.problems]
+            raise as_error(self.schema.model.__name__, problems, kind=type(error)) from error
+        except ConfigCompositionException:
+            raise error from None
+        if run_mode is RunMode.MULTIRUN and self._check is not None and _is_ours(cfg):
+            record(cfg, parse(overrides))
+            return cfg
+        raise error
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """Compose one point of a sweep, its ``hydra`` node included."""
@@ -121,7 +152,7 @@ class ModelLoader(ConfigLoaderImpl):
         self.validate_sweep_overrides_legal(parse(texts), RunMode.RUN, from_shell=True)
         cfg = self._composed(hydra.job.config_name, texts, RunMode.RUN)
         OmegaConf.copy_cache(from_config=master_config, to_config=cfg)
-        if self._check is not None and not str(hydra.launcher.get("_target_")).startswith(_OUR_PLUGIN):
+        if self._check is not None and not _is_ours(master_config):
             self._check(cfg, self)
         return cfg
 
@@ -131,8 +162,10 @@ class ModelLoader(ConfigLoaderImpl):
         except yaml.YAMLError as error:
             raise as_error(self.schema.model.__name__, [problem_of_yaml(error)]) from error
         except ConfigCompositionException as error:
-            self._explain(config_name, overrides, run_mode, error)
-            raise
+            better = self._explained(config_name, overrides, run_mode, error)
+            if better is None:
+                raise
+            raise better from error
 
     def choices(self, overrides: Sequence[str]) -> list[str]:
         """Return the overrides that decide what the config is made of."""
@@ -153,19 +186,20 @@ class ModelLoader(ConfigLoaderImpl):
             if source is not None and source is not self.repository.model_source:
                 yield default, source, repository.left_out.get((path, default.package), [])
 
-    def _explain(
+    def _explained(
         self, config_name: str | None, overrides: Sequence[str], run_mode: RunMode, error: ConfigCompositionException
-    ) -> None:
-        """Raise a better error where overrides set keys that do not exist."""
-        choices, values = self.composer.split(parse(overrides))
+    ) -> InvalidComposition | None:
+        """Return a better error where overrides name keys or options that do not exist."""
+        name, parsed = self.schema.model.__name__, parse(overrides)
+        if isinstance(error, MissingConfigException):
+            problem = unknown_option(parsed, error)
+            return as_error(name, [problem], kind=UnknownOption) if problem is not None else None
+        choices, values = self.composer.split(parsed)
         if not values:
-            return
+            return None
         base = self.composer.compose(config_name, choices, run_mode)
         problems = unknown_keys(self.schema, unresolved(base), values)
-        try:
-            raise_problems(self.schema.model.__name__, problems)
-        except InvalidConfig as better:
-            raise better from error
+        return as_error(name, problems) if problems else None
 
     def _load(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> DictConfig:
         return super().load_configuration(config_name, overrides, run_mode, validate_sweep_overrides=False)
@@ -230,6 +264,11 @@ class ModelLoader(ConfigLoaderImpl):
         cfg = super()._compose_config_from_defaults_list(defaults, repo)
         unmark(cfg)
         return cfg
+
+
+def _is_ours(cfg: DictConfig) -> bool:
+    """Whether the launcher of a config is this package's."""
+    return str(cfg.hydra.launcher.get("_target_")).startswith(_OUR_PLUGIN)
 
 
 def _defaults(

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hydra.errors import CompactHydraException
+from hydra.errors import CompactHydraException, MissingConfigException
 
 from exca.errors import InvalidConfig
 
-__all__ = ["QUOTE", "InvalidComposition", "Problem", "as_error", "raise_problems", "shown"]
+__all__ = ["QUOTE", "InvalidComposition", "Problem", "UnknownOption", "as_error", "raise_problems", "shown"]
 
 QUOTE = "put it in quotes"
 """Hint about a value that was meant to be text; where it came from decides how that is written."""
@@ -65,6 +65,10 @@ class InvalidComposition(InvalidConfig, CompactHydraException):
     problems: tuple[Problem, ...] = ()
 
 
+class UnknownOption(InvalidComposition, MissingConfigException):
+    """An option that no config group has was asked for, perhaps among other things."""
+
+
 def raise_problems(name: str, problems: Sequence[Problem], points: int | None = None) -> None:
     """Raise an error that lists all problems; do nothing where there are none.
 
@@ -86,9 +90,14 @@ def raise_problems(name: str, problems: Sequence[Problem], points: int | None = 
         raise as_error(name, problems, points)
 
 
-def as_error(name: str, problems: Sequence[Problem], points: int | None = None) -> InvalidComposition:
-    """Return the error that lists problems; parameters as of ``raise_problems``."""
-    error = InvalidComposition(render(name, problems, points))
+def as_error(
+    name: str,
+    problems: Sequence[Problem],
+    points: int | None = None,
+    kind: type[InvalidComposition] = InvalidComposition,
+) -> InvalidComposition:
+    """Return the error of some kind that lists problems; other parameters as of ``raise_problems``."""
+    error = kind(render(name, problems, points))
     error.problems = tuple(problems)
     return error
 

@@ -1,4 +1,4 @@
-"""Overrides of keys that do not exist, with advice."""
+"""Overrides that name keys or options that do not exist, with advice."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import MissingConfigException
 
 from ._parsing import key_path
 from ._problems import Problem
 from ._schema import Schema
-from ._suggestions import explain
+from ._suggestions import closest, explain
 
-__all__ = ["unknown_keys"]
+__all__ = ["unknown_keys", "unknown_option"]
 
 
 def unknown_keys(schema: Schema, data: Mapping[str, Any], overrides: Sequence[Override]) -> list[Problem]:
@@ -36,6 +37,29 @@ def unknown_keys(schema: Schema, data: Mapping[str, Any], overrides: Sequence[Ov
             advice = explain(schema, data, path)
             problems.append(Problem(path, "no such key", origin=f"override {override.input_line}", hint=advice))
     return list(dict.fromkeys(problems))
+
+
+def unknown_option(overrides: Sequence[Override], error: MissingConfigException) -> Problem | None:
+    """Return the problem of the override that asks for an option which its group has not.
+
+    Parameters
+    ----------
+    overrides
+        The overrides of a composition.
+    error
+        What Hydra raised; where none of the overrides is its reason, a file is, and the message says which.
+    """
+    for override in overrides:
+        group = override.key_or_group.replace(".", "/")
+        if f"{group}/{override.value()}" == error.missing_cfg_file and error.options is not None:
+            match = closest(str(override.value()), error.options)
+            return Problem(
+                path=tuple(group.split("/")),
+                message=f"Could not find '{error.missing_cfg_file}'; there are {', '.join(error.options)}",
+                origin=f"override {override.input_line}",
+                hint=f"did you mean {override.key_or_group}={match}?" if match else None,
+            )
+    return None
 
 
 def _exists(data: Any, path: Sequence[str]) -> bool:

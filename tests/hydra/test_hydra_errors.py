@@ -20,6 +20,7 @@ import exca.hydra
 from exca.errors import InvalidConfig
 from exca.hydra import Problem, VolatileValueWarning
 from exca.hydra._loader import ModelLoader
+from exca.hydra._validation import check
 
 
 def problems(model: Any, *overrides: str, **where: Any) -> dict[str, Problem]:
@@ -50,6 +51,17 @@ def test_every_problem_is_listed_with_its_override() -> None:
     assert found["optim.lr"].origin == "override optim.lr=-1"
     assert found["optim.speed"].origin == "override +optim.speed=3"
     assert found["model.name"].hint == "did you mean conv?"
+
+
+def test_what_does_not_compose_hides_nothing_else(tmp_path: Path) -> None:
+    found = problems(Experiment, "sed=1", "note=${nope}", "optim.lr=q")
+    assert found.keys() == {"sed", "note", "optim.lr"}
+    found = problems(Experiment, "sed=1", "seed=x", "optim.schedule=null", "model=convv")
+    assert found.keys() == {"sed", "seed", "model"}
+    assert found["model"].message == "Could not find 'model/convv'; there are conv, default, transformer"
+    assert found["model"].hint == "did you mean model=conv?"
+    write(tmp_path, "app", "seed: x")
+    assert problems(Experiment, "infra=null", config_dir=tmp_path, config_name="app").keys() == {"infra", "seed"}
 
 
 def test_unknown_keys_are_listed_with_what_was_meant() -> None:
@@ -280,7 +292,7 @@ class TestSweeps:
         found = [(problem.point, problem.field) for problem in caught.value.problems]  # type: ignore[attr-defined]
         assert found == [
             (12, "optim.lr"), (13, "optim.lr"), (14, "optim.lr"), (15, "optim.lr"),
-            (16, "model.channels"), (16, "seed"), (17, ""),
+            (16, "model.channels"), (16, "seed"), (17, "model"),
         ]  # fmt: skip
         text = str(caught.value)
         assert text.startswith("Experiment: 5 problems in 6 of 8 points; nothing was submitted.")
@@ -293,6 +305,22 @@ class TestSweeps:
             exca.hydra.read_points(loader, master, [["model=null"], ["model=conv"]], Experiment)
         found = [(problem.point, problem.field) for problem in caught.value.problems]  # type: ignore[attr-defined]
         assert found == [(0, "model")]
+
+    def test_incident_27_what_no_point_can_have_is_listed_with_the_points(self) -> None:
+        loader = ModelLoader(create_config_search_path(None), Experiment, ours=True, check=check)
+        texts = ["seed=0,1,x", "model=conv,transformer", "model.dim=3", "sed=1"]
+        master = loader.load_configuration("experiment", texts, RunMode.MULTIRUN)
+        assert OmegaConf.to_container(master.hydra.overrides.task) == texts
+        points = [["seed=0", "model=conv", *texts[2:]], ["seed=x", "model=transformer", *texts[2:]]]
+        with pytest.raises(InvalidConfig) as caught:
+            exca.hydra.read_points(loader, master, points, Experiment)
+        found = [(problem.point, problem.field) for problem in caught.value.problems]  # type: ignore[attr-defined]
+        assert found == [(0, "model.dim"), (0, "sed"), (1, "sed"), (1, "seed")]
+
+    def test_other_launchers_are_given_no_sweep_that_does_not_compose(self) -> None:
+        loader = ModelLoader(create_config_search_path(None), Experiment, ours=True, check=check)
+        with pytest.raises(InvalidConfig, match="sed: no such key"):
+            loader.load_configuration("experiment", ["sed=1", "hydra/launcher=basic"], RunMode.MULTIRUN)
 
     def test_good_points_become_models(self, loader: ModelLoader) -> None:
         master = loader.load_configuration("experiment", [], RunMode.MULTIRUN)
