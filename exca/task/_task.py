@@ -223,8 +223,11 @@ class Task:
             self._kept = value
             if not self.identity.mutable:
                 self.ram = value
-        else:
+            return
+        try:
             self._kept = copy.deepcopy(value)
+        except Exception as error:  # a lock, an open connection
+            _LOG.warning("the value of %s is not kept in RAM, since it cannot be copied: %r", self.uid, error)
 
     # ------------------------------------------------------------------ status
 

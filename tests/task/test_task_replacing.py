@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
+import threading
 import typing as tp
 from pathlib import Path
 
@@ -149,3 +150,9 @@ def test_an_array_without_folder_is_computed_once_if_kept_in_ram() -> None:
         tasks.append(config)
     config.run()
     assert Fickle.calls == 1
+
+
+def test_a_value_that_cannot_be_copied_is_given_but_not_kept(make: tp.Callable[..., Fickle]) -> None:
+    config = Fickle(infra={"keep_in_ram": True})
+    make(threading.Lock)
+    assert config.run() is not config.run()
