@@ -13,7 +13,7 @@ from typing import Any
 from ._fields import all_keys, allows_extra, forbids_extra
 from ._plain import Missing, Where
 from ._problems import Problem
-from ._schema import Entry, Schema, Tree
+from ._schema import Entry, Schema, Site, Tree
 from ._suggestions import explain
 from ._text import same
 
@@ -77,7 +77,7 @@ class _Reader:
                 return
         if isinstance(value, Mapping) and entry.shape.is_loose:
             self._check_loose(entry, value, path)
-        changed[key] = entry.shape.object_of(self._value(value, path))
+        changed[key] = entry.shape.object_of(self._value(value, path, entry.site))
         if isinstance(changed[key], Missing):
             del changed[key]
 
@@ -92,11 +92,12 @@ class _Reader:
                 advice = "; ".join(f"the fields of {name} are {', '.join(known)}" for name, known in keys.items())
                 self._problems.append(Problem((*path, key), "no such key", hint=advice))
 
-    def _value(self, value: Any, path: Where) -> Any:
+    def _value(self, value: Any, path: Where, site: Site | None = None) -> Any:
         """Return a value with the objects that its texts stand for; report what is still to be set."""
         if isinstance(value, Missing) and not value.reported:
             name = ".".join(map(str, path))
-            self._problems.append(Problem(path, "missing", hint=f"set it with {name}=<value>"))
+            hint = f"set it with {name}=<value>" if site is None else f"choose one: {site.choices()}"
+            self._problems.append(Problem(path, "missing", hint=hint))
         if isinstance(value, str):
             return self._schema.objects.get(value, value)
         if isinstance(value, Mapping):

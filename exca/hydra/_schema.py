@@ -72,6 +72,10 @@ class Site:
         """Return the option of a discriminator's value (or of the only model)."""
         return next((option for option in self.options.values() if option.text == str(text)), None)
 
+    def choices(self) -> str:
+        """Return the overrides that choose a node, for messages."""
+        return ", ".join(f"{self.group}={name}" for name, option in self.options.items() if option.tree is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -51,7 +51,8 @@ def _walk(schema: Schema, data: Mapping[str, Any], path: Sequence[str | int]) ->
             return tree, owner, depth
         if entry.shape.kind == "value":
             return tree, owner, len(path)
-        owner, node = entry, node.get(str(key)) or {}
+        below = node.get(str(key))
+        owner, node = entry, below if isinstance(below, Mapping) else {}  # a node can be None, or still to be set
         tree = entry.tree_for(node) if node or entry.shape.kind in ("model", "infra") else None
     return tree, owner, len(path)
 
@@ -61,8 +62,7 @@ def _of_none(owner: Entry | None, path: Sequence[str | int], depth: int) -> str 
     if owner is None or owner.site is None or depth >= len(path):
         return None
     place, site = ".".join(map(str, path[:depth])), owner.site
-    options = ", ".join(f"{site.group}={name}" for name, option in site.options.items() if option.tree is not None)
-    return f"{place} has no node here; choose one first: {options}"
+    return f"{place} has no node here; choose one first: {site.choices()}"
 
 
 def _of_member(owner: Entry | None, data: Mapping[str, Any], key: str, parent: list[str]) -> str | None:

@@ -174,6 +174,13 @@ def test_what_must_be_set_may_be_set_by_an_override_or_a_later_file(unset: dict[
     assert problems(Experiment, "exp=unset", *set_, **unset).keys() == {"model", "stop"}
 
 
+def test_a_field_of_a_node_that_must_be_chosen_says_what_to_choose(unset: dict[str, Any]) -> None:
+    found = problems(Experiment, "model.dim=3", **unset)
+    options = "model=conv, model=transformer, model=default"
+    assert found["model.dim"].hint == f"model has no node here; choose one first: {options}"
+    assert found["model"].hint == f"choose one: {options}"
+
+
 def test_values_of_packages_come_with_file_and_line(tmp_path: Path) -> None:
     write(tmp_path, "app", "defaults: [_self_, extras/fast]\nseed: 1")
     write(tmp_path, "extras/fast", "# @package optim\nmomentum: much")
