@@ -176,7 +176,7 @@ def _compute(points: Sequence[Point], progress: bool) -> None:
         except SubmissionFailed as error:
             _LOG.error("nothing was submitted: %s", error)
             away = []
-        jobs = [task.known_job() for task in away]
+        jobs = [task.tracker.known_job() for task in away]
         done = failed = 0
         for task in (task for task in todo if task.settings.resources().cluster in _HERE):
             display.show(running=1, done=done, failed=failed)

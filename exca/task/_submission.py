@@ -33,7 +33,7 @@ _IN_PROCESS = frozenset({None, "debug", "threadpool"})
 def submit_all(tasks: Sequence[Task], max_workers: int | None = None) -> None:
     """Submit what the mode and status of each task ask for, one array for each set of resources.
 
-    Nothing is waited for; `Task.known_job` is the job of each.
+    Nothing is waited for; `Tracker.known_job` is the job of each.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def submit_all(tasks: Sequence[Task], max_workers: int | None = None) -> None:
         if step.action is Action.REFUSE:
             raise ResultNotFound(f"nothing is stored for {task.uid}, and mode is 'read-only'")
         if step.action is Action.CANCEL_AND_RECOMPUTE:
-            task.cancel_running()
+            task.tracker.cancel()
         if step.action in (Action.COMPUTE, Action.RECOMPUTE, Action.CANCEL_AND_RECOMPUTE):
             task.mark_acted()
             todo.append((task, step.replace))
@@ -72,7 +72,7 @@ def _submit_array(executor: execution.Executor, members: Sequence[tuple[Task, Re
         mine = [(task, replace) for task, replace in members if _claim_for_submission(task, claims, replace)]
         handles = executor.submit([_call_of(task, replace) for task, replace in mine])
         for (task, replace), handle in zip(mine, handles, strict=True):
-            task.adopt(handle, replacing=replace is not Replace.NOTHING)
+            task.tracker.adopt(handle, replacing=replace is not Replace.NOTHING)
             note_submission(task, handle)
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import copy
 import logging
-import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
 
-from exca import execution, provenance
+from exca import provenance
 from exca.errors import (
     ConfigChanged,
     CorruptResult,
-    JobFailed,
-    JobNotStarted,
     ResultNotFound,
 )
 from exca.identity import Identity, computation_name, dump_yaml, export, identify
@@ -25,16 +22,16 @@ from exca.store import Entry, FolderStore, Outcome, Store, is_immutable
 from exca.task._checks import Outdated, check_outcome
 from exca.task._computing import call, compute, running_here
 from exca.task._home import absolute
-from exca.task._job import FIRST_POLL_S, LAST_POLL_S, TaskJob
+from exca.task._job import TaskJob
 from exca.task._method import Method, TaskSettings
 from exca.task._note import read_note
 from exca.task._submission import submit_all, submit_calls
+from exca.task._tracking import Tracker
 
 __all__ = ["MISSING", "Task"]
 
 MISSING: Final = object()
 _ANEW: Final = Plan(Action.RECOMPUTE, Replace.ANYTHING)
-_CANCEL_S: Final = 30.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -63,8 +60,7 @@ class Task:
         self._identity: Identity | None = None
         self._uid: str | None = None
         self._entry: Entry | None = None
-        self._job: TaskJob | None = None
-        self._replacing: execution.Job | None = None
+        self.tracker = Tracker(self)
         self._acted = False
 
     # ------------------------------------------------------------------ names
@@ -176,11 +172,11 @@ class Task:
         if self.uid in running_here():  # it would wait for itself
             raise RecursionError(f"{self.method.owner.__qualname__}.{self.method.name} asks for its own result")
         while True:
-            status, outcome = self._look(entry)
+            status, outcome = self.tracker.look(entry)
             step = plan(self.mode, status)
             if step.action in (Action.LOAD, Action.RAISE):
                 if outcome is None:
-                    raise self._loss()
+                    raise self.tracker.loss()
                 try:
                     return self.open(entry, outcome)
                 except CorruptResult:
@@ -190,12 +186,12 @@ class Task:
                 except Outdated:
                     step = _ANEW
             if step.action is Action.WAIT:
-                self._wait(entry)
+                self.tracker.wait(entry)
                 continue
             if step.action is Action.REFUSE:
                 raise ResultNotFound(f"nothing is stored for {self.uid} in {entry.path}, and mode is 'read-only'")
             if step.action is Action.CANCEL_AND_RECOMPUTE:
-                self.cancel_running()
+                self.tracker.cancel()
             if self.settings.resources().cluster is None:
                 self._acted = True
                 return compute(self, step.replace)
@@ -235,103 +231,8 @@ class Task:
         """``not submitted``, ``running``, ``completed`` or ``failed``; never reads the value."""
         entry = self.entry
         if entry is None:
-            return "not submitted" if self._job is None else self._job.status()
-        return self._look(entry)[0]
-
-    def _look(self, entry: Entry) -> tuple[Status, Outcome | None]:
-        if self._replacing is not None and not self._replacing.done():
-            return "running", None  # what is stored is about to be replaced
-        try:
-            outcome = entry.outcome()
-        except CorruptResult:
-            if self.mode in ("retry", "force"):
-                return "failed", None
-            raise
-        if outcome is not None:
-            return outcome.status, outcome
-        job = self._submitted_job()
-        if job is not None:
-            if not job.done():
-                return "running", None
-            return self._settle(entry, job)
-        return ("running" if entry.watch().alive() else "not submitted"), None
-
-    def _settle(self, entry: Entry, job: execution.Job) -> tuple[Status, Outcome | None]:
-        """The executor says that a job ended: its outcome, or the reason why there is none, kept as a failure."""
-        outcome = entry.outcome()  # it may have been written between the two looks
-        if outcome is None:
-            error = job.exception()
-            if error is None or isinstance(error, JobNotStarted):  # its result was cleared since; its queue died
-                return "not submitted", None
-            try:
-                entry.write_error(error, self.facts(), replace=False)
-            except OSError as full:
-                _LOG.warning("that %s failed could not be stored in %s: %s", self.uid, entry.path, full)
-            outcome = entry.outcome()
-        return ("failed", None) if outcome is None else (outcome.status, outcome)
-
-    def _loss(self) -> BaseException:
-        """Why a computation has no outcome, where not even that could be stored."""
-        job = self._submitted_job()
-        error = None if job is None else job.exception()
-        return error or JobFailed(f"{self.uid} ended without a result")
-
-    def _submitted_job(self) -> execution.Job | None:
-        """The job that was submitted for this uid, by this or another process, if its folder is still there."""
-        if self._job is not None and self._job.handle is not None:
-            return self._job.handle
-        path = self.log_folder()
-        if path is None:
-            return None
-        try:
-            return execution.job_from_folder(path)
-        except FileNotFoundError:  # logs may be deleted at any time
-            return None
-
-    def _wait(self, entry: Entry) -> None:
-        """Return when the running computation has ended, whoever runs it."""
-        try:
-            self._wait_for_end(entry)
-        except KeyboardInterrupt as interrupt:
-            job = self._submitted_job()
-            who = entry.watch().holder() if job is None else f"job {job.job_id}"
-            interrupt.add_note(f"{self.uid} goes on ({who}); call the method again to come back to it")
-            raise
-
-    def _wait_for_end(self, entry: Entry) -> None:
-        replacing, self._replacing = self._replacing, None
-        if replacing is not None:
-            replacing.wait()
-            self._raise_if_lost(entry, replacing)
-            return
-        watch = entry.watch()
-        pause = FIRST_POLL_S
-        while entry.outcome() is None:
-            job = self._submitted_job()
-            if job is not None:
-                if job.wait(pause):
-                    return
-            elif not watch.alive():
-                return
-            else:
-                time.sleep(pause)
-            pause = min(pause * 1.5, LAST_POLL_S)
-
-    def _raise_if_lost(self, entry: Entry, job: execution.Job) -> None:
-        """A recomputation that was killed leaves the old result in place; its caller is told all the same."""
-        error = job.exception()
-        if error is not None:
-            outcome = entry.outcome()
-            if outcome is None or outcome.status == "completed":
-                raise error
-
-    def cancel_running(self) -> None:
-        """End the job that runs for this uid, if there is one."""
-        job = None if self.entry is None else self._submitted_job()
-        if job is not None and not job.done():
-            job.cancel()
-            job.wait(_CANCEL_S)  # so that its last words do not come after what follows
-        self._job = None
+            return "not submitted" if self.tracker.job is None else self.tracker.job.status()
+        return self.tracker.look(entry)[0]
 
     # ------------------------------------------------------------------ jobs
 
@@ -339,29 +240,11 @@ class Task:
         """The job of this computation; submitted if there is none, as the mode says."""
         entry = self.entry
         if entry is None:
-            if self._job is None:
+            if self.tracker.job is None:
                 self._submit(Replace.NOTHING)
-            assert self._job is not None
-            return self._job
-        submit_all([self])
-        return self.known_job()
-
-    def known_job(self) -> TaskJob:
-        """The job, if it was submitted by whomever; else one without an executor's part."""
-        if self._job is None:
-            self._job = TaskJob(self, None if self.entry is None else self._submitted_job())
-        return self._job
-
-    def adopt(self, handle: execution.Job, *, replacing: bool) -> None:
-        """Take what the executor gave for this computation.
-
-        Parameters
-        ----------
-        handle: the executor's job.
-        replacing: whether it replaces a result, which is then not to be read before the job has ended.
-        """
-        self._job = TaskJob(self, handle)
-        self._replacing = handle if replacing else None
+        else:
+            submit_all([self])
+        return self.tracker.known_job()
 
     def _submit(self, replace: Replace) -> None:
         self._acted = True
@@ -369,7 +252,7 @@ class Task:
 
     def clear(self) -> None:
         """Cancel what runs and forget the result; the config is unsealed for nobody, it just has no result."""
-        self.cancel_running()
+        self.tracker.cancel()
         self.ram = self._kept = MISSING
         self._acted = False
         if self.entry is not None:
@@ -393,8 +276,8 @@ class Task:
     def planned(self) -> Plan:
         """What `submit_all` would do for this computation now."""
         if self.entry is None:
-            return Plan(Action.COMPUTE if self._job is None else Action.WAIT)
-        status, outcome = self._look(self.entry)
+            return Plan(Action.COMPUTE if self.tracker.job is None else Action.WAIT)
+        status, outcome = self.tracker.look(self.entry)
         step = plan(self.mode, status)
         if step.action in (Action.LOAD, Action.RAISE) and outcome is not None:
             try:
