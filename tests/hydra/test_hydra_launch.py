@@ -207,6 +207,7 @@ def test_incident_29_a_value_that_is_new_each_time_is_warned_about(shell: Shell)
     assert "every run" in done.err + done.out or "VolatileValueWarning" in done.err + done.out
 
 
+@pytest.mark.slow
 def test_incident_30_two_sweeps_at_once_share_the_work_and_no_folder(shell: Shell) -> None:
     processes = []
     for _ in range(2):  # by default the folder is named by the second
@@ -221,6 +222,7 @@ def test_incident_30_two_sweeps_at_once_share_the_work_and_no_folder(shell: Shel
     assert len(logs) == 3
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_goes_on_and_is_found_again(shell: Shell) -> None:
     command = shell.command("x=1,2", "sleep=1.5", "infra=local")
     process = subprocess.Popen(command, cwd=shell.folder, stdout=subprocess.PIPE, text=True)
@@ -242,6 +244,7 @@ def test_what_hydra_says_of_each_point_reaches_its_model(shell: Shell) -> None:
     assert notes == {f"run_{number}_{done.folder / str(number)}" for number in range(2)}
 
 
+@pytest.mark.slow
 def test_incident_29_a_cache_folder_does_not_move_with_the_job(shell: Shell) -> None:
     command = [sys.executable, str(APP), "x=2", f"trace={shell.folder / 'trace'}", "infra.folder=cache"]
     for _ in range(2):
@@ -253,6 +256,7 @@ def test_incident_29_a_cache_folder_does_not_move_with_the_job(shell: Shell) -> 
     ]
 
 
+@pytest.mark.slow
 def test_points_that_never_started_are_computed_by_the_same_command(shell: Shell) -> None:
     command = shell.command("x=1,2,3,4", "sleep=0.6", "infra=local", "infra.max_workers=1")
     process = subprocess.Popen(command, cwd=shell.folder, stdout=subprocess.DEVNULL, start_new_session=True)
