@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
@@ -27,7 +28,8 @@ def cloned(config: BaseModel, updates: Mapping[str, Any]) -> BaseModel:
     config: the original, which stays as it is.
     updates: new values; keys may be dotted paths, nested mappings are merged.
     """
-    clone = type(config).model_validate(_merged(config, ConfDict(updates)))
+    changes = updates if isinstance(updates, ConfDict) else ConfDict(updates)
+    clone = type(config).model_validate(_merged(config, changes))
     carry_private(config, clone)
     return clone
 
@@ -35,6 +37,8 @@ def cloned(config: BaseModel, updates: Mapping[str, Any]) -> BaseModel:
 def carry_private(source: BaseModel, target: BaseModel) -> None:
     """Set the private infras of a config as those of another; what validation has set on them stays."""
     cls = type(target)
+    if not cls.__private_attributes__ and not any(isinstance(v, BaseModel) for v in source.__dict__.values()):
+        return
     for name in cls.__private_attributes__:
         given = (source.__pydantic_private__ or {}).get(name)
         if isinstance(given, BaseInfra):
@@ -56,23 +60,35 @@ def _lend(given: BaseInfra, infra: BaseInfra, default: BaseInfra | None) -> None
 
 
 def _merged(config: BaseModel, updates: Mapping[str, Any]) -> dict[str, Any]:
-    fields = type(config).__pydantic_fields__
+    keys, literals = _layout(type(config))
     values = {
         name: value
         for name, value in config.__dict__.items()
         if name in config.__pydantic_fields_set__  # or changed in place, which pydantic does not record
-        or (name in fields and (not is_immutable(value) or get_origin(fields[name].annotation) is Literal))
+        or (name in keys and (name in literals or not is_immutable(value)))
     }
     values |= config.__pydantic_extra__ or {}
-    names = {key: name for name in fields if isinstance(key := _input_key(type(config), name), str)}
-    changes = {names.get(key, key): update for key, update in updates.items()}
+    changes = {_field_name(keys, key): update for key, update in updates.items()}
     data: dict[str, Any] = {}
     for name, value in values.items():
         if name not in changes:
-            _place(data, _input_key(type(config), name), _detached(value))
+            _place(data, keys.get(name, name), _detached(value))
     for name, update in changes.items():
-        _place(data, _input_key(type(config), name), _updated(getattr(config, name, None), update))
+        _place(data, keys.get(name, name), _updated(getattr(config, name, None), update))
     return data
+
+
+@functools.lru_cache(maxsize=1024)
+def _layout(cls: type[BaseModel]) -> tuple[dict[str, str | AliasPath], frozenset[str]]:
+    """Under which key each field is given, and which fields are literals."""
+    fields = cls.__pydantic_fields__
+    literals = frozenset(name for name, field in fields.items() if get_origin(field.annotation) is Literal)
+    return {name: _input_key(cls, name) for name in fields}, literals
+
+
+def _field_name(keys: Mapping[str, str | AliasPath], key: str) -> str:
+    """The field that an update means: by its name, or by the alias under which it is given."""
+    return key if key in keys else next((name for name, given in keys.items() if given == key), key)
 
 
 def _updated(current: Any, update: Any) -> Any:
