@@ -15,6 +15,9 @@ __all__ = ["QUOTE", "InvalidComposition", "Problem", "UnknownOption", "as_error"
 QUOTE = "put it in quotes"
 """Hint about a value that was meant to be text; where it came from decides how that is written."""
 
+SECRET = "**********"
+"""Stands for the value of a secret field in every message."""
+
 _MOST_POINTS = 12
 """Points listed with their overrides under one problem; the others by number only."""
 
@@ -105,12 +108,32 @@ def as_error(
 def render(name: str, problems: Sequence[Problem], points: int | None = None) -> str:
     """Return the message for a list of problems; equal problems of several points are said once."""
     alike: dict[Problem, list[Problem]] = {}
-    for problem in problems:
+    for problem in _without_secrets(problems):
         alike.setdefault(replace(problem, point=None, overrides=()), []).append(problem)
     lines = [_headline(name, len(alike), problems, points)]
     for problem, same in alike.items():
         lines += ["", *_lines(problem), *_points(same)]
     return "\n".join(lines)
+
+
+def _without_secrets(problems: Sequence[Problem]) -> list[Problem]:
+    """The same problems, the overrides that set a refused secret without its text."""
+    secret = {problem.field for problem in problems if problem.value == SECRET}
+    if not secret:
+        return list(problems)
+
+    def masked(text: str) -> str:
+        key, assigned, _ = text.partition("=")
+        return f"{key}={SECRET}" if assigned and key.split()[-1].lstrip("+~") in secret else text
+
+    return [
+        replace(
+            problem,
+            origin=None if problem.origin is None else masked(problem.origin),
+            overrides=tuple(map(masked, problem.overrides)),
+        )
+        for problem in problems
+    ]
 
 
 def _headline(name: str, count: int, problems: Iterable[Problem], points: int | None) -> str:

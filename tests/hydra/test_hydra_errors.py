@@ -234,6 +234,10 @@ def test_secrets_are_never_shown() -> None:
     found = problems(Guarded, "token=[swordfish]")
     assert found["token"].value == "**********"
     assert "swordfish" not in str(found["token"].message)
+    with pytest.raises(InvalidConfig) as caught:
+        exca.hydra.compose(Guarded, ["+token=[swordfish]"])
+    assert "swordfish" not in str(caught.value)
+    assert "**********" in str(caught.value)
 
 
 def test_problems_of_hydra_stay_short() -> None:
