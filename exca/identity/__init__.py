@@ -1,5 +1,6 @@
 """What a computation is called: pure functions from a config to names, digests and plain data."""
 
+from ._aliases import input_key, place_input
 from ._confdict import ConfDict
 from ._export import export
 from ._identify import Identity, identify
@@ -14,7 +15,9 @@ __all__ = [
     "export",
     "identify",
     "import_path",
+    "input_key",
     "load_yaml",
     "main_module_override",
     "module_name",
+    "place_input",
 ]

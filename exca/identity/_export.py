@@ -7,10 +7,9 @@ import functools
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-import pydantic
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
+from ._aliases import input_key, place_input
 from ._encoding import Unnameable
 from ._exclusion import NOTHING, Exclusion, parse_exclude
 from ._identify import digest_of, explained
@@ -128,7 +127,7 @@ class _Exporter:
             return
         plain = self.plain(item, field.shape, below)
         if not (self._exclude_defaults and _is_default(item, field)):
-            _place(data, _key(type(owner), field.name), plain)
+            place_input(data, input_key(type(owner), field.name), plain)
 
     def plain(self, value: Any, shape: Shape, exclusion: Exclusion = NOTHING) -> Any:
         """Any value as plain data."""
@@ -220,27 +219,3 @@ def _is_default(item: object, field: FieldPlan) -> bool:
     complete = _Exporter(uid=False, exclude_defaults=False)
     plain = complete.plain(item, field.shape)
     return any(complete.plain(default, field.shape) == plain for default in field.candidates)
-
-
-def _key(cls: type[BaseModel], name: str) -> str | pydantic.AliasPath:
-    """What the class calls a field when it validates: its name where it accepts that, else its alias."""
-    config = cls.model_config
-    by_name = config.get("validate_by_name") or config.get("populate_by_name")
-    field: FieldInfo = cls.__pydantic_fields__[name]
-    alias = field.validation_alias
-    if alias is None or by_name or config.get("validate_by_alias") is False:
-        return name
-    if isinstance(alias, pydantic.AliasChoices):
-        return next((choice for choice in alias.choices if isinstance(choice, str)), alias.choices[0])
-    return alias
-
-
-def _place(data: dict[str, Any], key: str | pydantic.AliasPath, plain: object) -> None:
-    """Put a value under its key; under a path of keys where the alias is one."""
-    if isinstance(key, str):
-        data[key] = plain
-        return
-    *parents, last = key.path
-    for parent in parents:
-        data = data.setdefault(str(parent), {})
-    data[str(last)] = plain

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import functools
-import itertools
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import AliasChoices, AliasPath, BaseModel
+from pydantic import AliasPath, BaseModel
 
-from exca.identity import ConfDict
+from exca.identity import ConfDict, input_key, place_input
 from exca.infra._binding import bound_infra, default_infra
 from exca.infra._fields import BaseInfra
 from exca.store import is_immutable
@@ -72,9 +71,9 @@ def _merged(config: BaseModel, updates: Mapping[str, Any]) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for name, value in values.items():
         if name not in changes:
-            _place(data, keys.get(name, name), _detached(value))
+            place_input(data, keys.get(name, name), _detached(value))
     for name, update in changes.items():
-        _place(data, keys.get(name, name), _updated(getattr(config, name, None), update))
+        place_input(data, keys.get(name, name), _updated(getattr(config, name, None), update))
     return data
 
 
@@ -83,7 +82,7 @@ def _layout(cls: type[BaseModel]) -> tuple[dict[str, str | AliasPath], frozenset
     """Under which key each field is given, and which fields are literals."""
     fields = cls.__pydantic_fields__
     literals = frozenset(name for name, field in fields.items() if get_origin(field.annotation) is Literal)
-    return {name: _input_key(cls, name) for name in fields}, literals
+    return {name: input_key(cls, name) for name in fields}, literals
 
 
 def _field_name(keys: Mapping[str, str | AliasPath], key: str) -> str:
@@ -116,31 +115,3 @@ def _detached(value: Any) -> Any:
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
     return value.__deepcopy__({}) if isinstance(value, BaseModel) else copy.deepcopy(value)
-
-
-def _input_key(cls: type[BaseModel], name: str) -> str | AliasPath:
-    """Under which key the model takes a field: its name, or its alias if it only goes by that."""
-    config = cls.model_config
-    field = cls.__pydantic_fields__.get(name)
-    by_name = config.get("validate_by_name") or config.get("populate_by_name")
-    if field is None or field.validation_alias is None or by_name or config.get("validate_by_alias") is False:
-        return name
-    alias = field.validation_alias
-    if isinstance(alias, AliasChoices):
-        return next((choice for choice in alias.choices if isinstance(choice, str)), alias.choices[0])
-    return alias
-
-
-def _place(data: Any, key: str | AliasPath, value: Any) -> None:
-    """Put a value where an alias is looked for: under a key, or along a path of keys and list indices."""
-    path = [key] if isinstance(key, str) else key.path
-    for step, following in itertools.pairwise([*path, None]):
-        if isinstance(data, list) and isinstance(step, int):
-            data.extend([None] * (step + 1 - len(data)))
-        elif step not in data:
-            data[step] = None
-        if following is None:
-            data[step] = value
-        elif data[step] is None:
-            data[step] = [] if isinstance(following, int) else {}
-        data = data[step]

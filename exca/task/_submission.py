@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from exca import execution
 from exca.errors import JobCancelled, JobFailed, ResultNotFound, UnstableIdentity
-from exca.main_module import main_name, set_main_name
+from exca.identity import main_module_override
+from exca.main_module import main_name
 from exca.policy import Action, Replace
 from exca.store import Entry
 from exca.task._computing import compute, prepare
@@ -102,7 +103,7 @@ def _call_of(task: Task, replace: Replace) -> execution.Call:
 
 def _prepare_worker(name: str, folder: str) -> None:
     """Called once in each worker: names and relative folders mean there what they mean here."""
-    set_main_name(name)
+    main_module_override(name)
     set_home(folder)
 
 

@@ -333,3 +333,13 @@ def test_objects_that_name_themselves_show_what_they_say() -> None:
 
     assert export(Config(anything=Thing()), uid=True)["anything"]["uid"] == {"size": 3}
     assert "Thing" in export(Config(anything=Thing()))["anything"]
+
+
+def test_an_alias_that_is_a_path_through_a_list_reads_back() -> None:
+    class Point(pydantic.BaseModel):
+        x: int = pydantic.Field(1, validation_alias=pydantic.AliasPath("position", 0))
+        y: int = pydantic.Field(1, validation_alias=pydantic.AliasPath("position", 1))
+
+    point = Point.model_validate({"position": [2, 3]})
+    assert export(point) == {"position": [2, 3]}
+    assert Point.model_validate(export(point)) == point
