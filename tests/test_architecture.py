@@ -23,7 +23,9 @@ PLUGIN = ROOT / "hydra_plugin" / "hydra_plugins"
 ROWS: list[set[str]] = [
     {"errors", "_version", "liveness", "main_module"},
     {"identity", "store", "execution", "policy", "provenance"},
+    {"cachedict"},
     {"task"},
+    {"map"},
     {"infra"},
     {"hydra", "helpers"},
     {"cli", "hydra_plugin"},
