@@ -1,8 +1,31 @@
 """WHERE results live: uid folders with a result, its manifests and a claim. Never sees a model."""
 
+from exca.store._blobs import array_bytes, read_array
 from exca.store._entry import Entry, Outcome, Store, Waiter
 from exca.store._folder import FolderEntry, FolderStore
+from exca.store._frames import frame_bytes, read_frame
 from exca.store._memory import MemoryStore
-from exca.store._values import is_immutable
+from exca.store._pickles import check_trust, dump_pickle, load_pickle
+from exca.store._values import NoBlobs, NotSafelyStorable, decode, encode, is_immutable
 
-__all__ = ["Entry", "FolderEntry", "FolderStore", "MemoryStore", "Outcome", "Store", "Waiter", "is_immutable"]
+__all__ = [
+    "Entry",
+    "FolderEntry",
+    "FolderStore",
+    "MemoryStore",
+    "NoBlobs",
+    "NotSafelyStorable",
+    "Outcome",
+    "Store",
+    "Waiter",
+    "array_bytes",
+    "check_trust",
+    "decode",
+    "dump_pickle",
+    "encode",
+    "frame_bytes",
+    "is_immutable",
+    "load_pickle",
+    "read_array",
+    "read_frame",
+]

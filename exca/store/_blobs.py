@@ -6,18 +6,19 @@ import io
 import os
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from exca.errors import CorruptResult
 from exca.store._files import Permissions, write_whole
 from exca.store._frames import frame_bytes, read_frame
+from exca.store._values import NoBlobs
 
-__all__ = ["FolderBlobs"]
+__all__ = ["FolderBlobs", "array_bytes", "read_array"]
 
 _SUFFIX = {"array": "npy", "frame": "parquet", "json": "json", "pickle": "pkl"}
 
 
-class FolderBlobs:
+class FolderBlobs(NoBlobs):
     """Writes blobs to, and reads them from, one folder.
 
     Formats: ``.npy`` version 1-3 (numpy.lib.format), Apache Parquet, JSON text, pickle protocol 5.
@@ -43,7 +44,8 @@ class FolderBlobs:
         return _READERS[kind](Path(self.folder, name))
 
 
-def _array_bytes(value: Any) -> memoryview:
+def array_bytes(value: Any) -> memoryview:
+    """The array in the format of ``.npy`` files (numpy.lib.format)."""
     import numpy
 
     buffer = io.BytesIO()
@@ -51,16 +53,19 @@ def _array_bytes(value: Any) -> memoryview:
     return buffer.getbuffer()
 
 
-def _read_array(path: Path) -> Any:
+def read_array(source: Path | BinaryIO) -> Any:
+    """The array that `array_bytes` turned into the content of that file."""
     import numpy
 
-    with open(path, "rb") as stream:  # not numpy.load, which would also take a zip archive
-        return numpy.lib.format.read_array(stream, allow_pickle=False)
+    if isinstance(source, Path):
+        with open(source, "rb") as stream:
+            return read_array(stream)
+    return numpy.lib.format.read_array(source, allow_pickle=False)  # numpy.load would also take a zip archive
 
 
-_WRITERS: dict[str, Any] = {"array": _array_bytes, "frame": frame_bytes}
+_WRITERS: dict[str, Any] = {"array": array_bytes, "frame": frame_bytes}
 _READERS: dict[str, Any] = {
-    "array": _read_array,
+    "array": read_array,
     "frame": read_frame,
     "json": Path.read_bytes,
     "pickle": Path.read_bytes,

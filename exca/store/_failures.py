@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from exca.errors import JobFailed
-from exca.store._pickles import check_trust, dumps
-from exca.store._values import NotSafelyStorable, decode, encode
+from exca.store._pickles import check_trust, dump_pickle
+from exca.store._values import NoBlobs, NotSafelyStorable, decode, encode
 
 __all__ = ["describe_error", "rebuild_error"]
 
-_NOT_BULK: Any = None  # exception arguments that need files of their own are pickled instead
+_NOT_BULK = NoBlobs()  # exception arguments that need files of their own are pickled instead
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _builtin_arguments(error: BaseException) -> Any:
     try:
         arguments = encode(list(error.args), _NOT_BULK)
         same = kind(*error.args)
-    except (NotSafelyStorable, AttributeError, TypeError):
+    except (NotSafelyStorable, TypeError):
         return None
     return arguments if _text(same) == _text(error) else None
 
@@ -92,7 +92,7 @@ def _from_arguments(described: dict[str, Any]) -> BaseException | None:
 def _pickled(error: BaseException) -> bytes | None:
     """The pickle of an exception, if it survives the round trip; many do not."""
     try:
-        content = dumps(error)
+        content = dump_pickle(error)
         # The same reconstruction as unpickling, without the look-up of the class, which a worker may not be able to do
         # for a class of the submitting script.
         same = copy.copy(error)

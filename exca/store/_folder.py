@@ -19,7 +19,7 @@ from exca.store._claims import Claim, ClaimWatch
 from exca.store._entry import Outcome
 from exca.store._failures import describe_error, rebuild_error
 from exca.store._files import Permissions, make_folder, publish, remove_quietly, write_whole
-from exca.store._pickles import check_trust, dumps, loads
+from exca.store._pickles import check_trust, dump_pickle, load_pickle
 from exca.store._records import FORMAT, parse_record
 from exca.store._values import NotSafelyStorable, decode, encode
 
@@ -233,7 +233,7 @@ class FolderEntry:
         try:
             if kind == "pickle":
                 check_trust(self.path / content, self._permissions)
-                return loads(blobs.read("pickle", content), self.path / content)
+                return load_pickle(blobs.read("pickle", content), self.path / content)
             return decode(json.loads(blobs.read("json", content)) if kind == "json-file" else content, blobs)
         except (StoreError, MemoryError, ImportError):  # not the fault of the bytes
             raise
@@ -255,7 +255,7 @@ def _described_value(value: Any, blobs: FolderBlobs) -> dict[str, Any]:
         for name in blobs.names:
             remove_quietly(os.path.join(blobs.folder, name))
         blobs.names.clear()
-        return {"format": "pickle", "value": blobs.write("pickle", dumps(value)), "files": blobs.names}
+        return {"format": "pickle", "value": blobs.write("pickle", dump_pickle(value)), "files": blobs.names}
     if len(text) > INLINE_BYTES:
         return {"format": "json-file", "value": blobs.write("json", text.encode()), "files": blobs.names}
     return {"format": "json", "value": data, "files": blobs.names}

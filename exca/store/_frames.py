@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from exca.store._values import NotSafelyStorable
 
@@ -48,11 +48,11 @@ def frame_bytes(frame: pandas.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def read_frame(path: Path) -> pandas.DataFrame:
+def read_frame(source: Path | BinaryIO) -> pandas.DataFrame:
     """The frame that `frame_bytes` turned into the content of that file."""
     import pandas
 
-    return pandas.read_parquet(path)
+    return pandas.read_parquet(source)
 
 
 def _assert_same_details(frame: pandas.DataFrame, copy: pandas.DataFrame) -> None:

@@ -16,12 +16,12 @@ from exca.errors import CorruptResult, UntrustedResult
 from exca.main_module import main_name
 from exca.store._files import Permissions
 
-__all__ = ["check_trust", "dumps", "loads"]
+__all__ = ["check_trust", "dump_pickle", "load_pickle"]
 
 _SPAWNED_MAIN = "__mp_main__"  # what multiprocessing calls the script in processes that it does not fork
 
 
-def dumps(value: object) -> bytes:
+def dump_pickle(value: object) -> bytes:
     """Pickle a value so that classes of the running script are found again by running or by importing that script.
 
     Raises
@@ -42,7 +42,7 @@ def dumps(value: object) -> bytes:
     return buffer.getvalue()
 
 
-def loads(content: bytes, origin: Path) -> Any:
+def load_pickle(content: bytes, origin: Path) -> Any:
     """Unpickle; the caller has called `check_trust` on the file.
 
     Raises

@@ -1,8 +1,8 @@
 """Values as JSON that reads back as the value that was written: same types, same bits.
 
 Plain JSON types stand for themselves. Whatever JSON would change (a tuple, an int key, NaN, a date) becomes an object
-with the single key ``"$"`` naming its type, and ``"v"`` its content. Bulk data (arrays, data frames, tensors) goes to
-files of its own through a `Blobs` writer. Nothing here runs code when it is read.
+with the single key ``"$"`` naming its type, and ``"v"`` its content. Bulk data (arrays, data frames, tensors) goes
+where a `BlobWriter` puts it, which also decides on what has no form here. Nothing here runs code when it is read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Protocol
 
-__all__ = ["BlobReader", "BlobWriter", "NotSafelyStorable", "decode", "encode", "is_immutable"]
+__all__ = ["BlobReader", "BlobWriter", "NoBlobs", "NotSafelyStorable", "decode", "encode", "is_immutable"]
 
 Json = Any  # what the json module reads and writes
 
@@ -28,17 +28,50 @@ class NotSafelyStorable(TypeError):
 
 
 class BlobWriter(Protocol):
-    """Where `encode` puts bulk data."""
+    """Where `encode` puts bulk data, and what is not for it to store."""
 
-    def write(self, kind: str, value: Any) -> str:
-        """Store a value of that kind (``"array"``, ``"frame"``) and return the name of its file."""
+    def write(self, kind: str, value: Any) -> Json:
+        """Store a value of that kind (``"array"``, ``"frame"``) and return what finds it again."""
+
+    def override(self, value: Any) -> Json | None:
+        """Return the data of a value that is not to be stored as usual; None for any other."""
+
+    def fallback(self, value: Any, reason: NotSafelyStorable) -> Json:
+        """Return the data of a value that has no form here, or raise the reason."""
 
 
 class BlobReader(Protocol):
-    """Where `decode` finds bulk data."""
+    """Where `decode` finds bulk data, and what the writer stored in ways of its own."""
 
-    def read(self, kind: str, name: str) -> Any:
-        """Load what `BlobWriter.write` stored under that name."""
+    def read(self, kind: str, reference: Json) -> Any:
+        """Load what `BlobWriter.write` returned that reference for."""
+
+    def extension(self, tag: str, content: Json) -> Any:
+        """Load what `BlobWriter.override` or `BlobWriter.fallback` stored; ValueError for any other tag."""
+
+
+class NoBlobs:
+    """Neither bulk data nor ways of its own: what is left goes into JSON text, whole."""
+
+    def write(self, kind: str, _: Any) -> Json:
+        # docstring inherited
+        raise NotSafelyStorable(f"there is no place for bulk data ({kind}) here")
+
+    def override(self, _: Any) -> None:
+        # docstring inherited
+        return None
+
+    def fallback(self, _: Any, reason: NotSafelyStorable) -> Json:
+        # docstring inherited
+        raise reason
+
+    def read(self, kind: str, reference: Json) -> Any:
+        # docstring inherited
+        raise ValueError(f"there is no bulk data here, and the value refers to {kind} {reference!r}")
+
+    def extension(self, tag: str, _: Json) -> Any:
+        # docstring inherited
+        raise ValueError(f"unknown type tag {tag!r} in a stored value: it was written by a newer version")
 
 
 def encode(value: Any, blobs: BlobWriter) -> Json:
@@ -47,14 +80,11 @@ def encode(value: Any, blobs: BlobWriter) -> Json:
     Parameters
     ----------
     value: anything; containers are followed.
-    blobs: takes arrays and data frames.
-
-    Raises
-    ------
-    NotSafelyStorable
-        for a type that has no exact, safe form here (a class instance, an object array).
+    blobs: takes arrays and data frames, and what has no exact, safe form here (a class instance, an object array).
     """
     kind: type[Any] = value.__class__
+    if kind is str:
+        return value if _is_text(value) else _tag("str", _raw_text(value))
     if kind in _PLAIN:
         return value
     if kind is int:
@@ -65,13 +95,14 @@ def encode(value: Any, blobs: BlobWriter) -> Json:
         return [encode(item, blobs) for item in value]
     if kind is dict:
         return _encode_dict(value, blobs)
-    simple = _SIMPLE.get(kind)
-    if simple is not None:
-        return _tag(simple[0], simple[1](value))
     sequence = _SEQUENCES.get(kind)
     if sequence is not None:
         return _tag(sequence, [encode(item, blobs) for item in value])
-    return _encode_foreign(value, blobs)
+    try:
+        simple = _SIMPLE.get(kind)
+        return _tag(simple[0], simple[1](value)) if simple is not None else _encode_foreign(value, blobs)
+    except NotSafelyStorable as reason:
+        return blobs.fallback(value, reason)
 
 
 def decode(data: Json, blobs: BlobReader) -> Any:
@@ -98,7 +129,7 @@ def decode(data: Json, blobs: BlobReader) -> Any:
         return {decode(key, blobs): decode(item, blobs) for key, item in content}
     if tag in _FOREIGN:
         return _FOREIGN[tag](content, blobs)
-    raise ValueError(f"unknown type tag {tag!r} in a stored value: it was written by a newer version")
+    return blobs.extension(tag, content)
 
 
 def is_immutable(value: object) -> bool:
@@ -113,19 +144,39 @@ def _tag(name: str, content: Json) -> Json:
 
 
 def _encode_dict(value: dict[Any, Any], blobs: BlobWriter) -> Json:
-    if "$" not in value and all(type(key) is str for key in value):
+    if "$" not in value and all(type(key) is str and _is_text(key) for key in value):
         return {key: encode(item, blobs) for key, item in value.items()}
     return _tag("dict", [[encode(key, blobs), encode(item, blobs)] for key, item in value.items()])
 
 
+def _is_text(value: str) -> bool:
+    """Whether JSON keeps the string; it would join two halves of a surrogate pair to the one character they mean."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _raw_text(value: str) -> str:
+    return base64.b64encode(value.encode("utf-32-le", "surrogatepass")).decode()
+
+
 def _encode_foreign(value: Any, blobs: BlobWriter) -> Json:
     """Arrays, tensors, frames: only looked for if the library is loaded, since otherwise no value can be one."""
+    data = blobs.override(value)
+    if data is not None:
+        return data
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         if type(value) is numpy.ndarray and not value.dtype.hasobject:
             return _tag("array", blobs.write("array", value))
         if isinstance(value, numpy.generic) and not value.dtype.hasobject and type(value) is value.dtype.type:
-            return _tag("numpy", blobs.write("array", numpy.asarray(value)) if value.dtype.names else _scalar(value))
+            if value.dtype.names:
+                return _tag("record", blobs.write("array", numpy.asarray(value)))
+            return _tag("numpy", _scalar(value))
     torch = sys.modules.get("torch")
     if torch is not None and type(value) is torch.Tensor:
         return _encode_tensor(value, torch, blobs)
@@ -139,11 +190,9 @@ def _scalar(value: Any) -> list[str]:
     return [value.dtype.str, base64.b64encode(value.tobytes()).decode()]
 
 
-def _decode_scalar(content: Json, blobs: BlobReader) -> Any:
+def _decode_scalar(content: Json, _: BlobReader) -> Any:
     import numpy
 
-    if isinstance(content, str):
-        return blobs.read("array", content)[()]
     dtype, raw = numpy.dtype(content[0]), base64.b64decode(content[1])
     raw = raw[: dtype.itemsize]  # an empty text has one character too many
     if dtype.kind == "U":  # text and bytes by their constructors: a view drops NULs at the end, and cannot be empty
@@ -226,6 +275,7 @@ _SIMPLE: dict[type, tuple[str, Callable[[Any], Json]]] = {
 }
 
 _DECODERS: dict[str, Callable[[Json], Any]] = {
+    "str": lambda c: base64.b64decode(c).decode("utf-32-le", "surrogatepass"),
     "int": lambda c: int(c, 16),
     "float": float,
     "bytes": base64.b64decode,
@@ -254,8 +304,9 @@ _FOREIGN: dict[str, Callable[[Json, BlobReader], Any]] = {
     "array": lambda c, blobs: blobs.read("array", c),
     "frame": lambda c, blobs: blobs.read("frame", c),
     "numpy": _decode_scalar,
+    "record": lambda c, blobs: blobs.read("array", c)[()],
     "tensor": _decode_tensor,
 }
 
-_PLAIN = frozenset({str, bool, type(None)})
+_PLAIN = frozenset({bool, type(None)})
 _IMMUTABLE = frozenset(_SIMPLE) - {bytearray} | {str, bool, int, float}
