@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 from exca import provenance
 from exca.errors import CodeChanged, DefaultsChanged, UidCollision
 from exca.identity import load_yaml
-from exca.store import Entry, Outcome
+from exca.store import Entry
+from exca.task._computation import Computation
 from exca.task._method import CodeChangedWarning
 
-if TYPE_CHECKING:
-    from exca.task._task import Task
-
-__all__ = ["Outdated", "check_outcome"]
+__all__ = ["Outdated", "check_facts"]
 
 
 class Outdated(Exception):
     """A stored result is to be computed again, since its code changed and ``code_change="recompute"``."""
 
 
-def check_outcome(task: Task, entry: Entry, outcome: Outcome) -> None:
-    """Compare what is stored beside a result with the task: the folder's name is short, the digests are not.
+def check_facts(task: Computation, entry: Entry, facts: Mapping[str, Any]) -> None:
+    """Compare what is stored beside results with the computation: the folder's name is short, the digests are not.
 
     Raises
     ------
@@ -31,7 +30,7 @@ def check_outcome(task: Task, entry: Entry, outcome: Outcome) -> None:
     Outdated
         if it is to be computed again.
     """
-    facts, identity = outcome.facts, task.identity
+    identity = task.identity
     if facts.get("digest") != identity.digest:
         raise UidCollision(
             f"{entry.path} holds the result of another config:\n{entry.read_note('uid.yaml')}\nwhile this one is\n"
@@ -47,7 +46,7 @@ def check_outcome(task: Task, entry: Entry, outcome: Outcome) -> None:
     _check_code(task, entry, facts.get("code"))
 
 
-def _default_changed(task: Task, entry: Entry) -> bool:
+def _default_changed(task: Computation, entry: Entry) -> bool:
     """Whether a field has another value now; one that was added since, or removed, does not count."""
     text = entry.read_note("full-uid.yaml")
     return text is None or _differ(load_yaml(text), load_yaml(task.manifests()["full-uid.yaml"]))
@@ -61,7 +60,7 @@ def _differ(one: object, other: object) -> bool:
     return bool(one != other)
 
 
-def _check_code(task: Task, entry: Entry, stored: str | None) -> None:
+def _check_code(task: Computation, entry: Entry, stored: str | None) -> None:
     policy = task.settings.code_change
     if policy == "ignore" or stored is None:
         return
@@ -69,7 +68,7 @@ def _check_code(task: Task, entry: Entry, stored: str | None) -> None:
     current = provenance.code_fingerprint(method.owner, method.function)
     if stored == current or not provenance.comparable(stored, current):
         return
-    if policy == "recompute" and task.mode != "read-only":
+    if policy == "recompute" and task.settings.mode != "read-only":
         raise Outdated
     text = (
         f"the code of {method.owner.__qualname__}.{method.name} changed since the result in {entry.path} was stored. "

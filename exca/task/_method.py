@@ -15,7 +15,7 @@ from exca.policy import Mode
 if TYPE_CHECKING:
     from exca.task._task import Task
 
-__all__ = ["CodeChangedWarning", "Method", "TaskSettings"]
+__all__ = ["CodeChangedWarning", "Method", "Settings", "TaskSettings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Method:
     function: Callable[[Any], Any]
 
 
-class TaskSettings(Protocol):
-    """What a task asks of its infra; read at each use, since users change infra fields."""
+class Settings(Protocol):
+    """What a computation asks of its infra; read at each use, since users change infra fields."""
 
     folder: Path | None
     mode: Mode
@@ -51,6 +51,10 @@ class TaskSettings(Protocol):
 
     def logs_template(self) -> str | None:
         """Where job folders go; None without a folder."""
+
+
+class TaskSettings(Settings, Protocol):
+    """What a task asks of its infra beside that."""
 
     def bound_task(self) -> Task:
         """The task of the config that the infra belongs to."""

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from exca.task._note import note_submission
 if TYPE_CHECKING:
     from exca.task._task import Task
 
-__all__ = ["submit_all", "submit_calls"]
+__all__ = ["prepare_worker", "show_to_main", "submit_all", "submit_calls"]
 
 _IN_PROCESS = frozenset({None, "debug", "threadpool"})
 
@@ -63,7 +63,7 @@ def submit_calls(todo: Sequence[tuple[Task, Replace]], max_workers: int | None) 
             resources = replace_fields(resources, max_workers=_smaller(max_workers, resources.max_workers))
         groups.setdefault((resources, task.settings.logs_template()), []).append((task, replace))
     for (resources, logs), members in groups.items():
-        initializer = functools.partial(_prepare_worker, main_name(), os.getcwd())
+        initializer = functools.partial(prepare_worker, main_name(), os.getcwd())
         _submit_array(execution.make_executor(resources, logs, initializer=initializer), members)
 
 
@@ -101,10 +101,18 @@ def _call_of(task: Task, replace: Replace) -> execution.Call:
     return execution.Call(_run_submitted, arguments, name=name, on_lost=on_lost)
 
 
-def _prepare_worker(name: str, folder: str) -> None:
+def prepare_worker(name: str, folder: str) -> None:
     """Called once in each worker: names and relative folders mean there what they mean here."""
     main_module_override(name)
     set_home(folder)
+
+
+def show_to_main(function: Callable[..., Any]) -> None:
+    """Put what came by value from a script where stored values and pools look it up, on a worker."""
+    if function.__module__ == "__main__":
+        for name, thing in function.__globals__.items():
+            if getattr(thing, "__module__", None) == "__main__":
+                vars(sys.modules["__main__"]).setdefault(name, thing)
 
 
 def _run_here(task: Task, replace: Replace) -> Any:
@@ -116,10 +124,7 @@ def _run_here(task: Task, replace: Replace) -> Any:
 def _run_submitted(config: BaseModel, field: str, uid: str, replace: Replace) -> Any:
     """What a worker runs."""
     task: Task = getattr(config, field).bound_task()
-    if task.function.__module__ == "__main__":  # stored values and pools look up there what came by value
-        for name, thing in task.function.__globals__.items():
-            if getattr(thing, "__module__", None) == "__main__":
-                vars(sys.modules["__main__"]).setdefault(name, thing)
+    show_to_main(task.function)
     if task.uid != uid:
         raise UnstableIdentity(
             f"the config is {uid} where it was submitted and {task.uid} on the worker: some field has a value, or a "

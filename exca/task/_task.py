@@ -1,4 +1,4 @@
-"""One computation: a config and one of its methods. The only place where identity, store and execution meet."""
+"""A computation without arguments: one result for each config. Here identity, store and execution meet."""
 
 from __future__ import annotations
 
@@ -10,18 +10,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from exca import provenance
-from exca.errors import (
-    ConfigChanged,
-    CorruptResult,
-    ResultNotFound,
-)
-from exca.identity import Identity, computation_name, dump_yaml, export, identify
+from exca.errors import CorruptResult, ResultNotFound
 from exca.policy import Action, Mode, Plan, Replace, Status, plan
-from exca.store import Entry, FolderStore, Outcome, Store, is_immutable
-from exca.task._checks import Outdated, check_outcome
+from exca.store import Entry, Outcome, is_immutable
+from exca.task._checks import Outdated, check_facts
+from exca.task._computation import Computation
 from exca.task._computing import call, compute, running_here
-from exca.task._home import absolute
 from exca.task._job import TaskJob
 from exca.task._method import Method, TaskSettings
 from exca.task._note import read_note
@@ -35,119 +29,24 @@ _ANEW: Final = Plan(Action.RECOMPUTE, Replace.ANYTHING)
 _LOG = logging.getLogger(__name__)
 
 
-class Task:
+class Task(Computation):
     """A config and one of its methods, with everything that happens to them.
 
     Parameters
     ----------
-    config: the validated model; sealed once the uid is computed.
-    method: which computation.
-    settings: where results live and who computes.
-    exclude: fields of the config that do not enter the uid.
+    config, method, settings, exclude: see `Computation`.
     """
+
+    settings: TaskSettings
 
     def __init__(
         self, config: BaseModel, method: Method, settings: TaskSettings, exclude: Callable[[], Collection[str]]
     ) -> None:
-        self.config = config
-        self.method = method
-        self.settings = settings
-        self.function = method.function
+        super().__init__(config, method, settings, exclude)
         self.ram: Any = MISSING  # only what may be handed out without a look at anything else
-        self._exclude = exclude
-        self._excluded: tuple[str, ...] | None = None
         self._kept: Any = MISSING
-        self._identity: Identity | None = None
-        self._uid: str | None = None
-        self._entry: Entry | None = None
         self.tracker = Tracker(self)
         self._acted = False
-
-    # ------------------------------------------------------------------ names
-
-    @property
-    def sealed(self) -> bool:
-        """Whether the uid was computed, so that the config must not change any more."""
-        return self._identity is not None
-
-    @property
-    def identity(self) -> Identity:
-        """Digests of the config.
-
-        Raises
-        ------
-        ConfigChanged
-            if a value inside the config was changed in place since the first look.
-        """
-        known = self._identity
-        if known is None:
-            known = self._identity = identify(self.config, exclude=self.excluded)
-        elif known.mutable:
-            self.check_unchanged()
-        return known
-
-    @property
-    def uid(self) -> str:
-        """``module.Class.method,version/readable-hash``."""
-        identity = self.identity
-        if self._uid is None:
-            name = computation_name(self.method.owner, self.method.name, self.settings.version)
-            self._uid = f"{name}/{identity.name}"
-        return self._uid
-
-    @property
-    def excluded(self) -> tuple[str, ...]:
-        """Fields that do not enter the uid."""
-        if self._excluded is None:
-            field = self.method.field
-            self._excluded = (*(() if field.startswith("_") else (field,)), *self._exclude())
-        return self._excluded
-
-    def check_unchanged(self) -> None:
-        """Look again whether the config is what it was when its uid was computed.
-
-        Raises
-        ------
-        ConfigChanged
-            if it is not.
-        """
-        known = self._identity
-        if known is not None and identify(self.config, exclude=self.excluded).digest != known.digest:
-            raise ConfigChanged(
-                f"a value inside {self.method.owner.__qualname__} was changed in place after its uid was computed "
-                f"({known.name}). Build another config instead: infra.clone_obj(...) or model_copy(update=...)."
-            )
-
-    def facts(self) -> dict[str, Any]:
-        """What is stored beside the result, to be compared with when it is read."""
-        identity = self.identity
-        code = provenance.code_fingerprint(self.method.owner, self.method.function)
-        return {"digest": identity.digest, "full_digest": identity.full_digest, "code": code}
-
-    def manifests(self) -> dict[str, str]:
-        """The three YAML files that say what is computed."""
-        excluded = self.excluded
-        return {
-            "config.yaml": dump_yaml(export(self.config)),
-            "full-uid.yaml": dump_yaml(export(self.config, uid=True, exclude=excluded)),
-            "uid.yaml": dump_yaml(export(self.config, uid=True, exclude_defaults=True, exclude=excluded)),
-        }
-
-    # ------------------------------------------------------------------ places
-
-    @property
-    def store(self) -> Store | None:
-        """Where results live; None without a folder."""
-        folder = self.settings.folder
-        return None if folder is None else FolderStore(absolute(folder), self.settings.permissions)
-
-    @property
-    def entry(self) -> Entry | None:
-        """The place of this uid; None without a folder."""
-        if self._entry is None:
-            store = self.store
-            self._entry = None if store is None else store.entry(self.uid)
-        return self._entry
 
     @property
     def mode(self) -> Mode:
@@ -206,7 +105,7 @@ class Task:
 
     def open(self, entry: Entry, outcome: Outcome) -> Any:
         """The value of an outcome, or its error raised, once it is sure that it belongs to this config."""
-        check_outcome(self, entry, outcome)
+        check_facts(self, entry, outcome.facts)
         if outcome.status == "failed":
             raise entry.error(outcome)
         return entry.load(outcome)
@@ -281,7 +180,7 @@ class Task:
         step = plan(self.mode, status)
         if step.action in (Action.LOAD, Action.RAISE) and outcome is not None:
             try:
-                check_outcome(self, self.entry, outcome)
+                check_facts(self, self.entry, outcome.facts)
             except Outdated:
                 return _ANEW
         return step
