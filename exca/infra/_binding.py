@@ -8,58 +8,49 @@ another config makes a new one; a copy can therefore never answer with the resul
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel, model_validator
 
-from exca import task as tasks
 from exca.errors import InvalidInfra
 from exca.infra._declared import Applied, method_of, overridden
 from exca.infra._fields import BaseInfra
 from exca.infra._sealing import forget_derived, guard_assignments
-from exca.task import Method, Task
+from exca.task import Computation, Method, Task
 
-__all__ = ["bound_infra", "declare", "default_infra", "install_declared", "make_task", "task_of", "wrap"]
-
-
-def wrap(applied: Applied) -> Callable[[Any], Any]:
-    """The user's method, answered from the cache.
-
-    A plain function, since pydantic leaves only functions and properties of a class body alone. Its first lines are
-    the path of a result that is kept in RAM. The mark is looked up in its module: a class of a script travels to
-    workers by value, and a mark of its own would be taken for a result there.
-    """
-    function = applied.function
-
-    @functools.wraps(function)
-    def method(self: Any) -> Any:
-        try:
-            task = self.__dict__[applied.field]._task
-            if task.config is self and task.ram is not tasks.MISSING and task.function is function:
-                return task.ram
-        except (KeyError, AttributeError):
-            pass  # not bound yet, or a private infra, which is no field
-        task = task_of(self, applied.field)
-        # super().run() in an override: the parent's code as a part of the computation, not a second one
-        return task.result() if task.function is function else function(self)
-
-    method.__exca_applied__ = applied  # type: ignore[attr-defined]
-    return method
+__all__ = [
+    "bound_infra",
+    "computation_of",
+    "declare",
+    "default_infra",
+    "install_declared",
+    "make_computation",
+    "task_of",
+]
 
 
-def task_of(config: BaseModel, field: str) -> Task:
-    """The task of a config's infra.
+def computation_of(config: BaseModel, field: str) -> Computation:
+    """The computation of a config's infra.
 
     Raises
     ------
     InvalidInfra
-        if there is no infra, or no method was applied to it.
+        if there is no infra.
+    InfraNotBound
+        if no method was applied to it.
     """
     infra = bound_infra(config, field)
     if infra is None:
         raise InvalidInfra(f"{type(config).__qualname__}.{field} is None: give it an infra, {{}} for the defaults")
-    task: Task = infra.bound_task()
+    computation: Computation = infra.bound()
+    return computation
+
+
+def task_of(config: BaseModel, field: str) -> Task:
+    """The task of a config's `TaskInfra`; raises as `computation_of`."""
+    task = computation_of(config, field)
+    assert isinstance(task, Task), f"{field} is not the infra of a task"
     return task
 
 
@@ -80,13 +71,13 @@ def bound_infra(config: BaseModel, field: str, *, fresh: bool = False) -> Any:
     forget_derived(config)
     infra = _own(raw, config, field, shared=task is not None or (method is not None and not fresh))
     if method is not None:
-        object.__setattr__(infra, "_task", make_task(config, infra, method))
+        object.__setattr__(infra, "_task", make_computation(config, infra, method))
     return infra
 
 
-def make_task(config: BaseModel, infra: BaseInfra, method: Method) -> Task:
-    """A task without any state."""
-    return Task(config, method, infra, functools.partial(_excluded, config, method))  # type: ignore[arg-type]
+def make_computation(config: BaseModel, infra: BaseInfra, method: Method) -> Computation:
+    """A computation without any state."""
+    return infra._make(config, method, functools.partial(_excluded, config, method))
 
 
 def _own(raw: Any, config: BaseModel, field: str, *, shared: bool) -> BaseInfra:
@@ -125,7 +116,7 @@ def adopt(cls: type[BaseModel]) -> None:
     Only the class itself is changed: a mixin may serve models without an infra as well.
     """
     for name, applied in overridden(cls).items():
-        setattr(cls, name, wrap(applied))
+        setattr(cls, name, applied.wrap())
     guard_assignments(cls)
     if "__pydantic_init_subclass__" in vars(cls):  # it may not call its parent's
         _hook_subclasses(cls)

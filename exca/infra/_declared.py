@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
@@ -20,11 +20,30 @@ ExcludeRule = str | Collection[str] | Callable[[Any], Collection[str]]
 
 @dataclass(slots=True)
 class Applied:
-    """What ``@infra.apply`` was told; the field's name follows when the class is complete."""
+    """What ``@infra.apply`` was told; the field's name follows when the class is complete.
 
-    function: Callable[[Any], Any]
+    Each kind of infra has one of its own, which knows what its methods look like and what takes their place.
+    """
+
+    function: Callable[..., Any]
     exclude: ExcludeRule
     field: str = ""
+
+    kind: ClassVar[str] = ""
+
+    def check(self) -> None:
+        """Refuse what cannot be a computation of this kind.
+
+        Raises
+        ------
+        InvalidInfra
+            saying what is wrong with the method.
+        """
+        raise NotImplementedError
+
+    def wrap(self) -> Callable[..., Any]:
+        """What stands in the place of the method: a plain function that carries this as ``__exca_applied__``."""
+        raise NotImplementedError
 
 
 def check_method(method: Any) -> None:
@@ -72,8 +91,8 @@ def method_of(cls: type[BaseModel], field: str) -> Method | None:
 
 
 def computations(cls: type[BaseModel]) -> dict[str, str]:
-    """The computations of a class: method name to the name of its infra field."""
-    return {name: applied.field for name, applied in _applied(cls).items()}
+    """The tasks of a class: method name to the name of its infra field."""
+    return {name: applied.field for name, applied in _applied(cls).items() if applied.kind == "task"}
 
 
 def overridden(cls: type[BaseModel]) -> dict[str, Applied]:
@@ -88,8 +107,8 @@ def overridden(cls: type[BaseModel]) -> dict[str, Applied]:
     for name, applied in _applied(cls).items():
         current = inspect.getattr_static(cls, name)
         if not hasattr(current, "__exca_applied__"):
-            check_method(current)
-            found[name] = Applied(current, applied.exclude, applied.field)
+            found[name] = replace(applied, function=current)
+            found[name].check()
     return found
 
 

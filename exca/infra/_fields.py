@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from exca.errors import InvalidInfra
 from exca.execution import Resources
-from exca.task import absolute
+from exca.task import Computation, Method, absolute
 
 __all__ = ["ExecutionFields", "JobMode"]
 
@@ -109,6 +110,10 @@ class BaseInfra(ExecutionFields):
     def _exclude_from_cls_uid(cls) -> list[str]:
         """Of an infra, only the version says what is computed."""
         return [name for name in cls.__pydantic_fields__ if name != "version"]
+
+    def _make(self, config: BaseModel, method: Method, exclude: Callable[[], Collection[str]]) -> Computation:
+        """A computation of that config without any state, of the kind that this infra is for."""
+        raise NotImplementedError
 
     def resources(self) -> Resources:
         """What the executor is told, with hashable values so that equal resources share one array."""

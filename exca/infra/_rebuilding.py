@@ -9,10 +9,10 @@ from pydantic import BaseModel, ValidationError
 
 from exca.errors import ConfigError, CorruptResult, UnstableIdentity
 from exca.identity import identify, load_yaml
-from exca.infra._binding import task_of
+from exca.infra._binding import computation_of
 from exca.infra._cloning import carry_private
 from exca.store import Entry
-from exca.task import Task
+from exca.task import Computation
 
 __all__ = ["has_value", "rebuilt"]
 
@@ -26,12 +26,12 @@ def has_value(entry: Entry) -> bool:
     return outcome is not None and outcome.status == "completed"
 
 
-def rebuilt(task: Task, settings: Mapping[str, Any], entry: Entry) -> BaseModel | None:
+def rebuilt(task: Computation, settings: Mapping[str, Any], entry: Entry) -> BaseModel | None:
     """The config that was computed there; None if what is built from its manifest would not find this place.
 
     Parameters
     ----------
-    task: of a config of the same class, whose private infras are taken over.
+    task: a computation of a config of the same class, whose private infras are taken over.
     settings: fields of the infra.
     entry: where the value is.
     """
@@ -47,7 +47,7 @@ def rebuilt(task: Task, settings: Mapping[str, Any], entry: Entry) -> BaseModel 
         config = type(task.config).model_validate(data)
         carry_private(task.config, config)
         # Not by its own task: whoever gets the config may still assign its fields.
-        name = identify(config, exclude=task_of(config, field).excluded).name
+        name = identify(config, exclude=computation_of(config, field).excluded).name
     except (ValidationError, CorruptResult, ConfigError, UnstableIdentity):
         return None
     return config if entry.path is None or entry.path.name == name else None

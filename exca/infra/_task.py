@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, TypeVar, overload
+import functools
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, ClassVar, TypeVar, overload
 
-from pydantic import BaseModel, GetCoreSchemaHandler
-from pydantic_core import CoreSchema
+from pydantic import BaseModel
 
-from exca.errors import InfraNotBound, InvalidInfra, RepeatedTasks
-from exca.identity import ConfDict, dump_yaml, export
-from exca.infra._binding import declare, install_declared, make_task, task_of, wrap
-from exca.infra._cloning import cloned
+from exca import task as tasks
+from exca.errors import RepeatedTasks
+from exca.identity import dump_yaml, export
+from exca.infra._binding import task_of
+from exca.infra._bound import BoundInfra
 from exca.infra._declared import Applied, ExcludeRule, check_method
-from exca.infra._fields import BaseInfra
-from exca.infra._rebuilding import has_value, rebuilt
+from exca.infra._rebuilding import has_value
 from exca.policy import Status
-from exca.task import Task, TaskJob, submit_all
+from exca.store import Entry
+from exca.task import Method, Task, TaskJob, submit_all
 
 __all__ = ["TaskInfra"]
 
 M = TypeVar("M", bound=Callable[..., Any])
 
 
-class TaskInfra(BaseInfra):
+class TaskInfra(BoundInfra):
     """Runs a method of a config once, here or elsewhere, and gives the stored result to every later identical call.
 
     Parameters
@@ -68,36 +67,11 @@ class TaskInfra(BaseInfra):
             generator.
         """
         if method is None:
-            return lambda function: self._applied_to(function, exclude_from_cache_uid)
-        return self._applied_to(method, exclude_from_cache_uid)
+            return lambda function: self._register(AppliedTask(function, exclude_from_cache_uid))
+        return self._register(AppliedTask(method, exclude_from_cache_uid))
 
-    def _applied_to(self, method: Callable[[Any], Any], exclude: ExcludeRule) -> Callable[[Any], Any]:
-        earlier: Applied | None = getattr(self, "_applied", None)
-        if earlier is not None:
-            raise InvalidInfra(
-                f"this infra was applied to {earlier.function.__qualname__} already; {method.__qualname__} needs an "
-                "infra field of its own"
-            )
-        check_method(method)
-        applied = Applied(method, exclude)
-        object.__setattr__(self, "_applied", applied)
-        return wrap(applied)
-
-    def __set_name__(self, owner: type[BaseModel], name: str) -> None:
-        declare(self, owner, name)
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler) -> CoreSchema:
-        install_declared()
-        return handler(source)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        task: Task | None = getattr(self, "_task", None)
-        if task is not None:  # a task reads its infra once for some things: begin anew
-            object.__setattr__(self, "_task", make_task(task.config, self, task.method))
-
-    # ------------------------------------------------------------------ the config and its names
+    def _make(self, config: BaseModel, method: Method, exclude: Callable[[], Collection[str]]) -> Task:
+        return Task(config, method, self, exclude)
 
     def bound_task(self) -> Task:
         """The task of the config that this infra belongs to.
@@ -107,43 +81,12 @@ class TaskInfra(BaseInfra):
         InfraNotBound
             if it belongs to none.
         """
-        task: Task | None = getattr(self, "_task", None)
-        if task is None:
-            raise InfraNotBound(
-                "this infra belongs to no config: reach it through a config whose class applies it to a method "
-                "(config.infra), rather than through the class or on its own"
-            )
+        task = self.bound()
+        assert isinstance(task, Task)
         return task
 
-    def config(self, uid: bool = True, exclude_defaults: bool = False) -> ConfDict:
-        """Export the config.
-
-        Parameters
-        ----------
-        uid: only what defines the computation (without excluded fields and infra).
-        exclude_defaults: without the values that equal their default.
-        """
-        task = self.bound_task()
-        excluded = task.excluded if uid else ()
-        return ConfDict.from_model(task.config, uid=uid, exclude_defaults=exclude_defaults, exclude=excluded)
-
-    def uid(self) -> str:
-        """Name of the computation, ``module.Class.method,version/readable-hash``; the config is sealed from now on."""
-        return self.bound_task().uid
-
-    def uid_folder(self, create: bool = False) -> Path | None:
-        """Folder of this uid; None without ``folder``. The method may keep checkpoints there.
-
-        Parameters
-        ----------
-        create: make the folder, with its manifests.
-        """
-        task = self.bound_task()
-        if task.entry is None:
-            return None
-        if create:
-            task.entry.prepare(task.manifests())
-        return task.entry.path
+    def _is_stored(self, entry: Entry) -> bool:
+        return has_value(entry)
 
     # ------------------------------------------------------------------ jobs
 
@@ -196,60 +139,45 @@ class TaskInfra(BaseInfra):
         tasks = [task_of(config, field) for config in configs]
         submit_all(_distinct(tasks, allow_repeated_tasks), max_workers)
 
-    # ------------------------------------------------------------------ other configs
 
-    def clone_obj(self, *args: Mapping[str, Any], **kwargs: Any) -> Any:
-        """A new config with some fields changed; nothing is shared with this one.
+class AppliedTask(Applied):
+    """What ``@infra.apply`` of a task was told."""
 
-        Parameters
-        ----------
-        *args: mappings of (dotted) field names to values.
-        **kwargs: field names to values.
+    __slots__ = ()
+    kind: ClassVar[str] = "task"
 
-        Examples
-        --------
-        >>> config.infra.clone_obj({"optim.lr": 0.2}, seed=3)
-        """
-        updates = ConfDict()
-        for mapping in (*args, kwargs):
-            updates.update(mapping)
-        return cloned(self.bound_task().config, updates)
+    def check(self) -> None:
+        # docstring inherited
+        check_method(self.function)
 
-    def iter_cached(self) -> Iterator[Any]:
-        """All configs of this class, method and version that have a stored value in ``folder``.
+    def wrap(self) -> Callable[[Any], Any]:
+        # docstring inherited
+        return _wrap(self)
 
-        Yields
-        ------
-        config: rebuilt from its ``config.yaml``, with this infra. Configs that cannot be rebuilt from it (a secret,
-            an object without a plain form, a class or default that has changed since) are left out, with one warning
-            that counts them.
-        """
-        task = self.bound_task()
-        if task.store is None:
-            return
-        settings = {name: value for name, value in self if name in self.model_fields_set}
-        lost: list[Path | None] = []
-        for entry in task.store.entries(task.uid.partition("/")[0]):
-            if not has_value(entry):
-                continue
-            config = rebuilt(task, settings, entry)
-            if config is None:
-                lost.append(entry.path)
-            else:
-                yield config
-        if lost:
-            warnings.warn(
-                f"{len(lost)} stored results of {type(task.config).__qualname__} are left out: their folders do not "
-                f"give back the config that was computed. The first is {lost[0]}",
-                stacklevel=2,
-            )
 
-    def obj_infras(self) -> dict[str, BaseInfra]:
-        """All infras of the config, by field name."""
-        config = self.bound_task().config
-        names = [*type(config).model_fields, *type(config).__private_attributes__]
-        found = {name: getattr(config, name, None) for name in names}
-        return {name: infra for name, infra in found.items() if isinstance(infra, BaseInfra)}
+def _wrap(applied: Applied) -> Callable[[Any], Any]:
+    """The user's method, answered from the cache.
+
+    A plain function, since pydantic leaves only functions and properties of a class body alone. Its first lines are
+    the path of a result that is kept in RAM. The mark is looked up in its module: a class of a script travels to
+    workers by value, and a mark of its own would be taken for a result there.
+    """
+    function = applied.function
+
+    @functools.wraps(function)
+    def method(self: Any) -> Any:
+        try:
+            task = self.__dict__[applied.field]._task
+            if task.config is self and task.ram is not tasks.MISSING and task.function is function:
+                return task.ram
+        except (KeyError, AttributeError):
+            pass  # not bound yet, or a private infra, which is no field
+        task = task_of(self, applied.field)
+        # super().run() in an override: the parent's code as a part of the computation, not a second one
+        return task.result() if task.function is function else function(self)
+
+    method.__exca_applied__ = applied  # type: ignore[attr-defined]
+    return method
 
 
 def _distinct(tasks: list[Task], allow_repeated: bool) -> list[Task]:
