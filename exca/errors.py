@@ -24,6 +24,7 @@ The tree (a leaf also inherits the builtin a user would catch)::
         |   +-- JobCancelled
         |   +-- JobNotStarted                 its queue died first; nothing of it was computed
         +-- RepeatedTasks (ValueError)        one computation twice in a job array
+        +-- WrongNumberOfResults (ValueError) a map's method gave more or fewer results than it took items
         +-- SubmissionFailed (OSError)        the scheduler or queue did not take the jobs
 
 Messages say what happened, where (field, path, job id) and what to do next.
@@ -55,6 +56,7 @@ __all__ = [
     "UidCollision",
     "UnstableIdentity",
     "UntrustedResult",
+    "WrongNumberOfResults",
 ]
 
 
@@ -160,3 +162,7 @@ class RepeatedTasks(ExecutionError, ValueError):
 
 class SubmissionFailed(ExecutionError, OSError):
     """The scheduler or the local queue did not take the jobs."""
+
+
+class WrongNumberOfResults(ExecutionError, ValueError):
+    """The method of a map did not give one result for each item it took."""
