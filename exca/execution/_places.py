@@ -111,5 +111,5 @@ def _clean_pools() -> Path:
 
 
 def _is_running(array: ArrayPaths) -> bool:
-    supervisor = array.stamp()
+    supervisor = None if os.path.lexists(array.finished) else array.stamp()
     return supervisor is not None and supervisor.liveness() == "alive"

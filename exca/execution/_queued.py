@@ -10,7 +10,7 @@ from pathlib import Path
 
 from exca.errors import JobCancelled, JobFailed, JobNotStarted, UntrustedResult
 from exca.execution._array._layout import CANCELLED, COMPLETED, NEVER_STARTED, RAISED, ArrayPaths, JobPaths, Verdict
-from exca.execution._array._outcome import Raised, rebuild
+from exca.execution._array._outcome import Raised, load, rebuild
 from exca.execution._job import JobStatus
 from exca.execution._polling import poll
 from exca.execution._tracking import TrackedArray
@@ -56,7 +56,7 @@ class QueuedJob:
         if error is not None:
             raise error
         try:
-            return pickle.loads(self._read_result())
+            return load(self._read_result())
         except (JobFailed, UntrustedResult):
             raise
         except Exception as error:

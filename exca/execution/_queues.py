@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from exca.errors import SubmissionFailed
-from exca.execution._array._layout import Queue, Spec
+from exca.execution._array._layout import Queue
 from exca.execution._call import Call
 from exca.execution._job import Job
+from exca.execution._kept import KEEP_S, start_pool
 from exca.execution._places import Place, choose_place, discard_when_forgotten
 from exca.execution._queued import QueuedJob
 from exca.execution._runtime import user_folder
-from exca.execution._spawning import Tether, start_supervisor
+from exca.execution._spawning import start_supervisor
 from exca.execution._tracking import TrackedArray
 from exca.execution._writing import Surroundings, remove_array, write_array
 
@@ -73,28 +74,25 @@ class QueueExecutor:
         if not calls:
             return []
         place = choose_place(self._logs)
-        tether = Tether() if self._tied else None
+        spec = write_array(place, calls, self._around, self._describe_queue(place))
         try:
-            spec = self._start(place, calls, tether)
-        except BaseException:
-            if tether:
-                tether.cut()
+            if self._tied:
+                start_pool(place.paths, spec, self._around.interpreter, keep=self._can_be_kept())
+            else:
+                start_supervisor(place.paths, self._around.interpreter, None)
+        except SubmissionFailed:
+            remove_array(place, spec)
             raise
         array = TrackedArray(place.paths, spec)
         if place.private:
             discard_when_forgotten(array)
         return [QueuedJob(array, index) for index in range(len(calls))]
 
-    def _start(self, place: Place, calls: Sequence[Call], tether: Tether | None) -> Spec:
-        spec = write_array(place, calls, self._around, self._describe_queue(place, tether))
-        try:
-            start_supervisor(place.paths, self._around.interpreter, tether)
-        except SubmissionFailed:
-            remove_array(place, spec)
-            raise
-        return spec
+    def _can_be_kept(self) -> bool:
+        """Not where workers hold GPUs, or have imported from a copy of the code that was made for one array."""
+        return self._tied and self._around.workdir is None and not self._bounds.gpus
 
-    def _describe_queue(self, place: Place, tether: Tether | None) -> Queue:
+    def _describe_queue(self, place: Place) -> Queue:
         bounds = self._bounds
         slots, names = None, [str(number) for number in range(bounds.max_workers)]
         if bounds.gpus:
@@ -110,6 +108,7 @@ class QueueExecutor:
             slots_per_worker=bounds.gpus_per_worker if bounds.gpus else 1,
             gpus=bool(bounds.gpus),
             share_after_s=bounds.share_after_s,
-            tether=tether.for_child if tether else None,
+            tied=self._tied,
+            keep_s=KEEP_S if self._can_be_kept() else 0.0,
             private=place.private,
         )

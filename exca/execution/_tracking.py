@@ -77,6 +77,8 @@ class TrackedArray:
     def _find_supervisor(self) -> bool:
         try:
             stamp = self.paths.stamp()
+            if os.path.lexists(self.paths.finished):
+                return False
             if stamp is None:
                 return _age_s(self.paths.spec) < _START_S
             liveness = stamp.liveness()

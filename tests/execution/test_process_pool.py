@@ -30,8 +30,7 @@ def pools(tmp_path: Path) -> list[Path]:
 def test_files_go_with_the_last_job(executor: Executor, tmp_path: Path) -> None:
     jobs = executor.submit([Call(double, (1,)), Call(double, (2,))])
     assert results(jobs) == [2, 4]
-    supervisor = jobs[0].array.paths.stamp()  # type: ignore[attr-defined]
-    until(lambda: supervisor.liveness() == "dead")
+    until(jobs[0].array.paths.finished.is_symlink)  # type: ignore[attr-defined]
     last = jobs[1]
     del jobs
     gc.collect()
@@ -48,9 +47,7 @@ def test_forgotten_jobs_run_on_and_their_files_go_later(executor: Executor, tmp_
     gc.collect()
     until(mark.exists)
     [pool] = pools(tmp_path)
-    supervisor = ArrayPaths(pool).stamp()
-    assert supervisor is not None
-    until(lambda: supervisor.liveness() == "dead")
+    until(ArrayPaths(pool).finished.is_symlink)
     jobs = executor.submit([Call(double, (1,))])
     assert results(jobs) == [2]
     assert pool not in pools(tmp_path)

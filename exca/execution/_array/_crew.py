@@ -7,13 +7,15 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import NamedTuple
 
-__all__ = ["Crew", "Departure", "oom_kills"]
+__all__ = ["Crew", "Departure", "Post", "oom_kills"]
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _LIBC = ctypes.CDLL(None)  # loaded here so that no worker has to
 _PAUSE_S = 1.0  # a process deep in the kernel may not stop at once
+_PIPE_BYTES = 65536  # what a pipe holds; an order or a report is shorter than PIPE_BUF, so it comes in one piece
 
 
 class Departure(NamedTuple):
@@ -43,11 +45,34 @@ def oom_kills(vmstat: str = "/proc/vmstat") -> int:
     return next((int(value) for name, value in lines if name == "oom_kill"), 0)
 
 
+class Post(NamedTuple):
+    """A worker's place: its name, and its ends of the pipes to the supervisor."""
+
+    name: str
+    orders: int
+    reports: int
+
+    def next_order(self) -> str | None:
+        """The folder of the next array to drain; waits for it. None: there will be none."""
+        try:
+            return os.fsdecode(os.read(self.orders, _PIPE_BYTES)) or None
+        except OSError:  # a call has closed what it did not open
+            return None
+
+    def report(self) -> None:
+        """Say that the array is drained, as far as this worker can tell."""
+        with suppress(OSError):
+            os.write(self.reports, f"{self.name}\n".encode())
+
+
 class Crew:
     """Worker processes by name."""
 
     def __init__(self) -> None:
         self._pids: dict[str, int] = {}
+        self._orders: dict[str, int] = {}  # our ends of the pipes to those that may still get an array
+        self.reports, self._report_end = os.pipe()
+        os.set_blocking(self.reports, False)
 
     def __len__(self) -> int:
         return len(self._pids)
@@ -55,30 +80,56 @@ class Crew:
     def __contains__(self, name: str) -> bool:
         return name in self._pids
 
-    def fork(self, name: str, *, tied: bool) -> bool:
-        """Start a worker. Like `os.fork` this returns twice: True in the worker.
+    def fork(self, name: str, *, tied: bool) -> Post | None:
+        """Start a worker. Like `os.fork` this returns twice: with its `Post` in the worker.
 
         Parameters
         ----------
         tied: the worker is killed when this process ends, however it ends.
         """
         supervisor = os.getpid()
+        orders, end = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid:
-            self._pids[name] = pid
-            return False
+            os.close(orders)
+            self._pids[name], self._orders[name] = pid, end
+            return None
         os.setsid()
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        for descriptor in (end, self.reports, *self._orders.values()):
+            os.close(descriptor)  # the others must see that the supervisor has ended
         if tied and sys.platform == "linux":
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != supervisor:
                 os._exit(1)  # it ended before the line above
-        return True
+        return Post(name, orders, self._report_end)
+
+    def order(self, name: str, folder: str) -> None:
+        """Hand a worker an array."""
+        with suppress(BrokenPipeError):  # it has just ended; `reap` will tell
+            os.write(self._orders[name], os.fsencode(folder))
+
+    def dismiss(self, name: str) -> None:
+        """Have a worker leave once it has drained its array."""
+        end = self._orders.pop(name, None)
+        if end is not None:
+            os.close(end)
+
+    def at_hand(self) -> list[str]:
+        """Workers that may get an array."""
+        return list(self._orders)
+
+    def read_reports(self) -> list[str]:
+        """Workers that have drained their array since the last call."""
+        try:
+            return os.read(self.reports, _PIPE_BYTES).decode().split()
+        except BlockingIOError:
+            return []
 
     def reap(self) -> list[Departure]:
         """The workers that ended since the last call; what they left running is killed."""
@@ -90,6 +141,7 @@ class Crew:
             self.signal(name, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
             del self._pids[name]
+            self.dismiss(name)
             departures.append(Departure(name, os.waitstatus_to_exitcode(status)))
         return departures
 

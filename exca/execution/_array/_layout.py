@@ -10,6 +10,7 @@ An array folder holds::
     sentences/3     symlink to the `Verdict` that call 3 will get when it has been made to end
     workers/NAME    symlink to the stamp of a worker (JSON)
     supervisor      symlink to the stamp of the supervisor (JSON)
+    finished        made when the supervisor has turned to other arrays, or is about to end
     heartbeat       touched by the supervisor while it lives, for readers on other machines
     supervisor.log  output of the supervisor, and of workers between two calls
 
@@ -110,7 +111,8 @@ class Queue(NamedTuple):
     slots_per_worker: int
     gpus: bool  # whether the slots are GPUs
     share_after_s: float  # after this time a worker gives its slots to an array that has none
-    tether: int | None  # file descriptor that closes when the owner ends; None: outlive the owner
+    tied: bool  # whether it ends with its owner, the process that started it
+    keep_s: float  # how long it waits for another array of its owner once this one has ended
     private: bool  # whether the folder goes when the owner does
 
 
@@ -136,6 +138,7 @@ class ArrayPaths:
     __slots__ = (
         "code",
         "ended",
+        "finished",
         "folder",
         "heartbeat",
         "log",
@@ -155,6 +158,7 @@ class ArrayPaths:
         self.log = self.folder / "supervisor.log"
         self.supervisor = self.folder / "supervisor"
         self.heartbeat = self.folder / "heartbeat"
+        self.finished = self.folder / "finished"
         # These are joined with an index for every call, so they are plain text: ten times faster.
         self.tickets = f"{self.folder}/tickets"
         self.ended = f"{self.folder}/ended"
@@ -207,6 +211,13 @@ class ArrayPaths:
         """Leave the stamp of a worker, or of the supervisor."""
         path = f"{self.workers}/{worker}" if worker else str(self.supervisor)
         _note(path, json.dumps(stamp.to_dict()))
+
+    def finish(self) -> bool:
+        """Say that its supervisor does not look after it any more; False if that cannot be written."""
+        try:
+            return _note(str(self.finished), "finished")
+        except OSError:
+            return False
 
     def stamp(self, worker: str | None = None) -> Stamp | None:
         """The stamp of a worker, or of the supervisor; None if it has not signed."""

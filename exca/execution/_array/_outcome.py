@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import sys
 import traceback
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-__all__ = ["Raised", "describe", "dump", "rebuild"]
+__all__ = ["Raised", "describe", "dump", "load", "rebuild"]
 
 
 class Raised(NamedTuple):
@@ -31,6 +34,32 @@ def dump(value: object) -> bytes:
         return bytes(cloudpickle.dumps(value))
 
 
+def load(pickled: bytes) -> object:
+    """Load what `dump` wrote.
+
+    A class of the running script that comes home by value is the script's own, and stays as it is: cloudpickle alone
+    would give it the functions that came along, with the globals they had when they left.
+    """
+    return _Unpickler(io.BytesIO(pickled)).load()
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        found = super().find_class(module, name)
+        is_setter = name == "_class_setstate" and module.startswith("cloudpickle")
+        return _sparing_own(found) if is_setter else found
+
+
+def _sparing_own(set_state: Callable[[type, object], object]) -> Callable[[type, object], object]:
+    def set_state_of_strangers(kind: type, state: object) -> object:
+        own: object = sys.modules.get(kind.__module__)
+        for name in kind.__qualname__.split("."):
+            own = getattr(own, name, None)
+        return kind if own is kind else set_state(kind, state)
+
+    return set_state_of_strangers
+
+
 def describe(error: BaseException) -> Raised:
     """Account for an exception, with a pickle of it if loading that pickle gives the same exception again."""
     kind = type(error)
@@ -49,7 +78,7 @@ def rebuild(pickled: bytes) -> BaseException:
     ------
     Exception: whatever unpickling raises, for instance where the module of the class does not exist.
     """
-    content = pickle.loads(pickled)
+    content = load(pickled)
     error = _assemble(*content) if isinstance(content, tuple) else content
     if not isinstance(error, BaseException):
         raise TypeError(f"an exception was stored, a {type(error).__name__} came back")

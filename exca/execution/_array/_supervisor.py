@@ -6,7 +6,6 @@ It runs no call itself and imports nothing of the user's, so that it stays small
 from __future__ import annotations
 
 import os
-import select
 import signal
 import sys
 import time
@@ -16,10 +15,12 @@ from typing import NamedTuple
 
 from exca.liveness import Stamp
 
-from ._crew import Crew, Departure, oom_kills
+from ._crew import Departure, Post, oom_kills
+from ._desk import Desk
 from ._layout import LOST, ArrayPaths, Queue, Spec, Verdict
+from ._serving import redirect_output, serve
 from ._slots import Slot, SlotPool
-from ._worker import WorkSite, drain, report_lost, update_state
+from ._worker import WorkSite, report_lost, update_state
 
 __all__ = ["supervise"]
 
@@ -31,20 +32,26 @@ _BARREN = 3  # workers that end in a row without having taken a call: more of th
 
 
 def supervise(folder: str) -> int:
-    """Run the array of a folder to its end; returns the exit code of the process."""
+    """Run the array of a folder to its end, and then those its owner sends; returns the exit code of the process."""
     array = ArrayPaths(folder)
     spec, queue = array.read_spec()
-    if queue is None:
-        raise ValueError(f"{array.spec} describes no queue: its workers are started by somebody else")
-    array.sign(Stamp.current())
-    supervisor = Supervisor(array, spec, queue)
-    work = supervisor.run()
-    if work is not None:
-        return work()
-    if queue.private and supervisor.is_orphaned():
-        import shutil  # 2 ms that most supervisors do not need
-
-        shutil.rmtree(folder, ignore_errors=True)
+    desk = Desk(tied=queue is not None and queue.tied)
+    private: list[str] = []  # folders that go with the owner
+    while True:
+        if queue is None:
+            raise ValueError(f"{array.spec} describes no queue: its workers are started by somebody else")
+        array.sign(Stamp.current())
+        private += [str(array.folder)] if queue.private else []
+        work = Supervisor(array, spec, queue, desk).run()
+        if work is not None:
+            return work()
+        order = desk.next_array(queue.keep_s) if array.finish() else None
+        if order is None:
+            break
+        redirect_output(order)
+        array = ArrayPaths(order)
+        spec, queue = array.read_spec()
+    desk.close(private)
     return 0
 
 
@@ -65,13 +72,13 @@ class Sentence(NamedTuple):
 class Supervisor:
     """One run of an array."""
 
-    def __init__(self, array: ArrayPaths, spec: Spec, queue: Queue) -> None:
+    def __init__(self, array: ArrayPaths, spec: Spec, queue: Queue, desk: Desk) -> None:
         self.array = array
         self.spec = spec
         self.queue = queue
-        self._owner = os.getppid()
-        self._crew = Crew()
-        self._hired = 0
+        self._desk = desk
+        self._crew = desk.crew
+        self._engaged: set[str] = set()  # workers that drain this array
         self._barren = 0
         self._taken: set[int] = set()
         self._running: dict[int, Running] = {}
@@ -82,21 +89,18 @@ class Supervisor:
         self._next_beat = 0.0
         self._oom_kills = oom_kills()
         self._slots = SlotPool(queue.slots, queue.slot_names, queue.slots_per_worker) if queue.slots else None
-        self._wake, self._wake_end = os.pipe()
-        if queue.tether is not None:
-            os.set_inheritable(queue.tether, False)
 
     def run(self) -> Callable[[], int] | None:
         """Run the array. Like `os.fork` this returns more than once: in each worker, with the work to do there."""
-        self._watch_signals()
         while True:
             work = self._hire()
             if work is not None:
                 return work
-            if not self._crew and (self._stop or len(self._taken) >= self.spec.size):
+            if not self._engaged and self._is_spent() and (self._keeps_crew() or not self._crew):
                 break
             self._wait()
             self._look()
+            self._note_reports()
             departures = self._crew.reap()
             if departures:
                 self._look()  # at the calls they took since
@@ -107,29 +111,41 @@ class Supervisor:
         self._give_up_rest()
         return None
 
+    def _is_spent(self) -> bool:
+        """Whether no call is left to start."""
+        return self._stop is not None or len(self._taken) >= self.spec.size
+
+    def _keeps_crew(self) -> bool:
+        return self.queue.keep_s > 0 and self._stop is None
+
     # Workers come and go
 
     def _hire(self) -> Callable[[], int] | None:
         untaken = self.spec.size - len(self._taken)
         wanted = 0 if self._stop else min(self.queue.max_workers, len(self._running) + untaken)
-        while len(self._crew) < wanted:
+        at_hand = [name for name in self._crew.at_hand() if name not in self._engaged]
+        while len(self._engaged) < wanted:
+            if at_hand:
+                name = at_hand.pop()
+                self._engaged.add(name)
+                self._crew.order(name, str(self.array.folder))
+                continue
             slots = self._slots.acquire(starving=not self._crew) if self._slots else []
             if slots is None:
                 break
-            self._hired += 1
-            name = f"{os.uname().nodename}-{os.getpid()}-{self._hired}"
-            supervisor = os.getpid()
-            if self._crew.fork(name, tied=self.queue.tether is not None):
-                return lambda: self._work(name, supervisor, slots)
+            name = self._desk.next_name()
+            self._engaged.add(name)
+            post = self._crew.fork(name, tied=self.queue.tied)
+            if post is not None:
+                return self._prepare_work(post, slots)
             for slot in slots:
                 slot.close()  # the worker holds it now
         return None
 
-    def _work(self, name: str, supervisor: int, slots: list[Slot]) -> int:
+    def _prepare_work(self, post: Post, slots: list[Slot]) -> Callable[[], int]:
         """What a worker does, in its own process."""
-        for descriptor in (self._wake, self._wake_end, self.queue.tether):
-            if descriptor is not None:
-                os.close(descriptor)
+        supervisor = os.getppid()
+        self._desk.leave_to_supervisor()
         if self._slots:
             self._slots.release()
         if self.queue.gpus:
@@ -141,8 +157,13 @@ class Supervisor:
                 return False
             return not (self._slots and time.monotonic() > share_at and self._slots.is_wanted())
 
-        drain(self.array, name, keep_going)
-        return 0
+        return lambda: serve(self.array, post, keep_going)
+
+    def _note_reports(self) -> None:
+        for name in self._crew.read_reports():
+            self._engaged.discard(name)
+            if not self._keeps_crew():
+                self._crew.dismiss(name)
 
     def _bury(self, departures: list[Departure]) -> None:
         reasons = {departure.name: self._explain(departure) for departure in departures}
@@ -153,11 +174,12 @@ class Supervisor:
                 ended[index] = sentence.verdict if sentence else Verdict(LOST, reasons[running.worker])
                 del self._running[index]
         self._pronounce(ended)
-        failures = [departure for departure in departures if departure.exit_code != 0]
+        failures = [departure for departure in departures if departure.exit_code and departure.name in self._engaged]
         self._barren = 0 if ended or len(failures) < len(departures) else self._barren + len(failures)
         if self._barren >= _BARREN:
             why = f"workers end before they take a call: {failures[-1].reason}; see {self.array.log}"
             self._stop = Verdict(LOST, why)
+        self._engaged -= reasons.keys()
 
     def _explain(self, departure: Departure) -> str:
         if departure.exit_code == -signal.SIGKILL and oom_kills() > self._oom_kills:
@@ -167,10 +189,13 @@ class Supervisor:
 
     def _see_idlers_off(self) -> None:
         """A worker may be kept from leaving by threads that a call has left behind."""
-        if self._running or not (self._stop or len(self._taken) >= self.spec.size):
+        if self._running or not self._is_spent():
             self._idle_since = None
         elif self._idle_since is None:
             self._idle_since = time.monotonic()
+            for name in self._crew.at_hand():
+                if not self._keeps_crew() and name not in self._engaged:
+                    self._crew.dismiss(name)
         elif time.monotonic() > self._idle_since + _GRACE_S:
             self._crew.signal_all(signal.SIGKILL)
 
@@ -267,14 +292,6 @@ class Supervisor:
 
     # Events
 
-    def _watch_signals(self) -> None:
-        for end in (self._wake, self._wake_end):
-            os.set_blocking(end, False)
-        signal.set_wakeup_fd(self._wake_end, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may go
-        signal.signal(signal.SIGTERM, lambda *_: self._end_all("the queue was stopped by SIGTERM"))
-
     def _end_all(self, reason: str) -> None:
         self._stop = Verdict(LOST, reason)
         self._clear = True
@@ -284,20 +301,9 @@ class Supervisor:
         if now > self._next_beat:
             self._next_beat = now + _HEARTBEAT_S
             self.array.heartbeat.touch()
-        tether = self.queue.tether
-        watched = [self._wake] if tether is None else [self._wake, tether]
-        ready, _, _ = select.select(watched, [], [], _TICK_S)
-        if self._wake in ready:
-            os.read(self._wake, 4096)
-        if self.is_orphaned():
+        self._desk.wait(_TICK_S)
+        if self._desk.stopped:
+            self._end_all("the queue was stopped by SIGTERM")
+        if self._desk.is_orphaned():
             self._end_all("the process that owned the pool has ended")
             self._crew.signal_all(signal.SIGKILL)
-
-    def is_orphaned(self) -> bool:
-        """Whether the process that the queue is tethered to has ended; never, if there is none."""
-        tether = self.queue.tether
-        if tether is None:
-            return False
-        ready, _, _ = select.select([tether], [], [], 0)
-        # A fork of the owner may hold the other end open; then the change of parent tells.
-        return tether in ready or os.getppid() != self._owner

@@ -21,7 +21,7 @@ from ._capture import captured
 from ._layout import COMPLETED, LOST, RAISED, ArrayPaths, JobPaths, Spec, Verdict, write_atomically
 from ._outcome import describe, dump
 
-__all__ = ["WorkSite", "drain", "read_payload", "report_lost", "update_state"]
+__all__ = ["Interrupted", "WorkSite", "drain", "read_payload", "report_lost", "run_call", "take_calls", "update_state"]
 
 _MISSES = 8  # calls found taken in a row before the tickets are listed again
 
@@ -38,19 +38,15 @@ def drain(array: ArrayPaths, worker: str, keep_going: Callable[[], bool] = lambd
     -------
     int: how many calls failed, so that a scheduler can be told.
     """
-    faulthandler.enable()  # a crash in C code leaves its Python stack in the log of the call
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # a log is read while it grows
-    spec, _ = array.read_spec()
-    array.sign(Stamp.current(), worker)
-    site = WorkSite(array, spec)
+    site = WorkSite.enter(array, worker)
     failed = 0
-    for index in _take_calls(array, spec.size, worker, keep_going):
+    for index in take_calls(array, site.spec.size, worker, keep_going):
         failed += run_call(site, index, worker).kind != COMPLETED
     return failed
 
 
-def _take_calls(array: ArrayPaths, count: int, worker: str, keep_going: Callable[[], bool]) -> Iterator[int]:
+def take_calls(array: ArrayPaths, count: int, worker: str, keep_going: Callable[[], bool]) -> Iterator[int]:
+    """Take one call after the other until none is left; the next one when it is asked for."""
     while True:
         taken = {int(name) for name in os.listdir(array.tickets)}
         if len(taken) >= count:
@@ -68,14 +64,36 @@ def _take_calls(array: ArrayPaths, count: int, worker: str, keep_going: Callable
                 break
 
 
+class Interrupted(BaseException):
+    """Raised inside a call by a signal handler of the worker: the call has no verdict, and begins anew elsewhere."""
+
+
 class WorkSite:
-    """The process state every call of an array expects; set up once, at the first call."""
+    """The process state every call of an array expects; set up once, at the first call.
+
+    Attributes
+    ----------
+    at_work: the function that is being called, and its arguments; None between two calls.
+    interrupted: whether `Interrupted` was raised, whatever has become of it in the user's code.
+    """
 
     def __init__(self, array: ArrayPaths, spec: Spec) -> None:
         self.array = array
         self.spec = spec
         self.process = os.getpid()
+        self.at_work: tuple[Callable[..., object], tuple[object, ...]] | None = None
+        self.interrupted = False
         self._ready = False
+
+    @classmethod
+    def enter(cls, array: ArrayPaths, worker: str) -> WorkSite:
+        """Begin to work as the worker of this name."""
+        faulthandler.enable()  # a crash in C code leaves its Python stack in the log of the call
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)  # a log is read while it grows
+        spec, _ = array.read_spec()
+        array.sign(Stamp.current(), worker)
+        return cls(array, spec)
 
     def prepare(self) -> None:
         """Enter the submitter's directory and import path, and run the initializer.
@@ -107,7 +125,12 @@ class WorkSite:
 
 
 def run_call(site: WorkSite, index: int, worker: str) -> Verdict:
-    """Run one call that was taken: its output, its state, its result, its verdict."""
+    """Run one call that was taken: its output, its state, its result, its verdict.
+
+    Raises
+    ------
+    Interrupted: a signal handler of the worker ended the call; it has no verdict.
+    """
     array, spec = site.array, site.spec
     paths, job_id = array.job(spec, index), spec.job_id(index)
     started = {"host": os.uname().nodename, "pid": site.process, "worker": worker, "started": time.time()}
@@ -132,14 +155,19 @@ def _attempt(site: WorkSite, index: int, paths: JobPaths) -> Verdict:
         function, args = pickle.loads(payload["call"])
     except BaseException as error:
         return _refuse(paths, error)
+    site.at_work = function, args
     try:
         value = function(*args)
     except BaseException as error:  # SystemExit too: a job that wants to leave has failed, its siblings have not
         _leave_if_forked(site.process, 1)
+        if site.interrupted:
+            raise Interrupted from None
         verdict = _account(paths, error, durable=durable)
         if isinstance(error, Exception):
             return verdict
         return site.array.sentence_of(index) or verdict  # SIGTERM came through as a SystemExit
+    finally:
+        site.at_work = None
     _leave_if_forked(site.process, 0)
     try:
         write_atomically(paths.result, dump(value), durable=durable)
