@@ -1,7 +1,7 @@
 """WHERE results live: uid folders with a result, its manifests and a claim. Never sees a model."""
 
 from exca.store._blobs import array_bytes, read_array
-from exca.store._claims import Claim
+from exca.store._claims import Claim, ClaimWatch
 from exca.store._entry import Entry, Outcome, Store, Waiter
 from exca.store._files import Permissions, make_folder, remove_quietly, write_whole
 from exca.store._folder import FolderEntry, FolderStore
@@ -12,6 +12,7 @@ from exca.store._values import NoBlobs, NotSafelyStorable, decode, encode, is_im
 
 __all__ = [
     "Claim",
+    "ClaimWatch",
     "Entry",
     "FolderEntry",
     "FolderStore",
