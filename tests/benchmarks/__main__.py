@@ -13,11 +13,16 @@ import time
 from pathlib import Path
 
 from tests.benchmarks import environments, processes, report
-from tests.benchmarks.workloads import EXCA, FLOOR, OURS, SUBJECTS, WORKLOADS, Aim, Seconds, Workload
+from tests.benchmarks.map_family import MAPS
+from tests.benchmarks.task_family import TASKS
+from tests.benchmarks.workloads import EXCA, FLOOR, Aim, Family, Seconds, Workload
 
-ROWS = [workload.name for workload in WORKLOADS]
+FAMILIES = {family.name: family for family in (TASKS, MAPS)}
+ROWS = {name: [workload.name for workload in family.workloads] for name, family in FAMILIES.items()}
+SUBJECTS = list(dict.fromkeys(name for family in FAMILIES.values() for name in family.subjects))
 PROCESSES = ["import", "plugin", "sweep"]
-IMPORT_TITLE, IMPORT_AIM = "import (floor: pydantic's BaseModel)", Aim(0.12, 1.5)
+CHOICES = [*FAMILIES, *(row for rows in ROWS.values() for row in rows), *PROCESSES]
+IMPORTS = Workload("import (floor: pydantic's BaseModel)", "import", aim=Aim(0.12, 1.5))
 PLUGIN_AIM_S = 0.005
 SWEEP_AIMS = {
     "exca-hydra, in process": Aim(4.0),
@@ -36,34 +41,33 @@ class Run:
         self.root = root
         self.measured: dict[str, Seconds] = {}
 
-    def compare(self) -> None:
-        """Print one row per workload, then how the cost of each grows."""
-        subjects = list(SUBJECTS)
+    def compare(self, family: Family) -> None:
+        """Print one row per workload of the family, then how the cost of each grows."""
+        subjects = [name for name in family.subjects if name in self.options.subjects]
         rows, growth = [], []
-        for workload in (workload for workload in WORKLOADS if workload.name in self.options.only):
-            sized = self._sized(workload)
-            title = workload.title.format(size=f"{workload.size:,}")
-            rows.append(report.comparison(title, sized[workload.size], workload.aim, subjects))
+        for workload in (workload for workload in family.workloads if workload.name in self.options.only):
+            sized = self._sized(family, workload)
+            rows.append(report.comparison(workload, sized[workload.size], subjects))
             for size, seconds in sorted(sized.items()) if len(sized) > 1 else ():
-                cells = (report.duration(seconds.get(name)) for name in subjects)
+                cells = (report.quantity(seconds.get(name), workload.unit) for name in subjects)
                 growth.append([workload.name, f"{size:,}", *cells])
-        if "import" in self.options.only:
+        if family is TASKS and "import" in self.options.only:
             seconds = processes.imports(self.ours, self.peers, 3 * self.options.rounds)
             self.measured["import"] = seconds
-            rows.append(report.comparison(IMPORT_TITLE, seconds, IMPORT_AIM, subjects))
+            rows.append(report.comparison(IMPORTS, seconds, subjects))
         if rows:
             header = ["work", *subjects, "us to floor", f"{EXCA} to us", "aim"]
             print(report.table(header, rows), end="\n\n", flush=True)
         if growth:
             print(report.table(["how cost grows", "size", *subjects], growth), end="\n\n", flush=True)
 
-    def _sized(self, workload: Workload) -> dict[int, Seconds]:
-        places = {name: self.ours if name in (OURS, FLOOR, "lru_cache") else self.peers for name in SUBJECTS}
+    def _sized(self, family: Family, workload: Workload) -> dict[int, Seconds]:
+        environments = {False: self.ours, True: self.peers}
         others = workload.growth + (workload.full if self.options.full else ())
         found = {}
         for size in (workload.size, *others):
             rounds = self.options.rounds if size == workload.size else 1
-            found[size] = workload.measure(size, places, rounds, self.root)
+            found[size] = family.measure(workload, size, environments, rounds, self.root, self.options.subjects)
             self.measured[f"{workload.name} {size}"] = found[size]
         return found
 
@@ -95,7 +99,12 @@ class Run:
 def main() -> None:
     """Parse the command line, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=[*ROWS, *PROCESSES], default=[*ROWS, *PROCESSES])
+    parser.add_argument(
+        "--only", nargs="+", choices=CHOICES, default=CHOICES, metavar="ROW", help=f"of {', '.join(CHOICES)}"
+    )
+    parser.add_argument(
+        "--subjects", nargs="+", choices=SUBJECTS, default=SUBJECTS, metavar="NAME", help=f"of {', '.join(SUBJECTS)}"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="rounds per median (default 3)")
     parser.add_argument("--points", type=int, default=50, help="points of the Hydra sweep (default 50)")
     parser.add_argument("--pairs", type=int, default=25, help="pairs for the cost of the plugin (default 25)")
@@ -105,11 +114,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write all medians, in seconds, to this file")
     parser.add_argument("--full", action="store_true", help="larger sizes too, which takes some minutes more")
     options = parser.parse_args()
+    options.only = {row for name in options.only for row in ROWS.get(name, [name])}
     started = time.perf_counter()
     print(report.machine(), end="\n\n", flush=True)
     with environments.scratch() as root:
         run = Run(options, Path(root))
-        run.compare()
+        for family in FAMILIES.values():
+            run.compare(family)
         if "sweep" in options.only:
             run.sweep()
         if "plugin" in options.only:

@@ -1,5 +1,6 @@
 """One measurement in a process of its own: ``python child.py <subject> <workload> <size> <folder>``.
 
+The subject is a module with a function for each workload, or with a class ``Subject`` that has a method for each.
 Prints a JSON number of seconds, or ``null`` if the subject cannot do the workload.
 """
 
@@ -13,7 +14,9 @@ from pathlib import Path
 
 def main(subject: str, workload: str, size: str, folder: str) -> None:
     """Run one workload of one subject and print what it returns."""
-    function = getattr(importlib.import_module(f"subjects.{subject}"), workload, None)
+    module = importlib.import_module(f"subjects.{subject}")
+    holder = module.Subject() if hasattr(module, "Subject") else module
+    function = getattr(holder, workload, None)
     print(json.dumps(function(Path(folder), int(size)) if function else None))
 
 

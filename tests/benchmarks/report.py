@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 
-from tests.benchmarks.workloads import EXCA, FLOOR, OURS, Aim, Seconds
+from tests.benchmarks.workloads import EXCA, FLOOR, OURS, Aim, Seconds, Workload
 
 
 def duration(seconds: float | None) -> str:
@@ -17,6 +17,11 @@ def duration(seconds: float | None) -> str:
         if abs(seconds) * factor >= 1:
             return f"{seconds * factor:.3g} {unit}"
     return f"{seconds * 1e9:.3g} ns"
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """Return a value in the unit of its workload: seconds, or as many megabytes."""
+    return duration(value) if unit == "s" or value is None else f"{value:.3g} {unit}"
 
 
 def ratio(above: float | None, below: float | None) -> str:
@@ -49,15 +54,16 @@ def verdict(seconds: Seconds, subject: str, aim: Aim) -> str:
     return ", ".join(parts)
 
 
-def comparison(title: str, seconds: Seconds, aim: Aim, subjects: Sequence[str]) -> list[str]:
+def comparison(workload: Workload, seconds: Seconds, subjects: Sequence[str]) -> list[str]:
     """Return one row: every subject, us against the floor and the peer, the aim and whether it is met."""
-    us = seconds.get(OURS)
+    us = seconds.get(workload.judged)
+    peer = seconds.get(workload.judged.replace(OURS, EXCA))
     return [
-        title,
-        *(duration(seconds.get(subject)) for subject in subjects),
+        workload.title.format(size=f"{workload.size:,}"),
+        *(quantity(seconds.get(subject), workload.unit) for subject in subjects),
         ratio(us, seconds.get(FLOOR)),
-        ratio(seconds.get(EXCA), us),
-        verdict(seconds, OURS, aim),
+        ratio(peer, us),
+        verdict(seconds, workload.judged, workload.aim),
     ]
 
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.benchmarks.environments import Environment
 from tests.benchmarks.rounds import Command, medians
 
-# Column title -> the module under subjects/ that does the work. Ours and the peer run the very same file.
 OURS, EXCA, FLOOR = "exca-hydra", "exca 0.6.0", "floor"
-SUBJECTS = {
-    OURS: "infra",
-    EXCA: "infra",
-    "joblib": "joblib_memory",
-    "diskcache": "disk_cache",
-    "lru_cache": "lru",
-    FLOOR: "floor",
-}
 Seconds = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A column: the module under subjects/ that does the work, and whose environment it needs."""
+
+    module: str
+    peer: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,12 @@ class Workload:
         The function that fills a folder once per size; without it every round has an empty folder.
     aim
         What we want: seconds, or a multiple of another subject, or both.
+    judged
+        The subject whose aim it is.
+    function
+        The function of the subjects, where two rows share one.
+    unit
+        What is measured: seconds, or MB.
     limit
         Largest size measured for a subject, where more would take minutes.
     """
@@ -63,71 +69,56 @@ class Workload:
     full: tuple[int, ...] = ()
     prepare: str | None = None
     aim: Aim = Aim()
+    judged: str = OURS
+    function: str | None = None
+    unit: str = "s"
     limit: Mapping[str, int] = field(default_factory=dict)
 
-    def measure(self, size: int, environments: Mapping[str, Environment], rounds: int, root: Path) -> Seconds:
-        """Return the median over rounds for every subject, subjects alternating within a round.
+    def measure(self, size: int, subject: Subject, environment: Environment, root: Path) -> float | None:
+        """Run once in a new process and return what it says; what is prepared stays for other workloads."""
+        function = self.function or self.name
+        if self.prepare is not None:
+            folder = self._prepared(self.prepare, size, subject, environment, root)
+            return environment.measure(subject.module, function, size, folder)
+        folder = Path(tempfile.mkdtemp(dir=root))
+        try:
+            return environment.measure(subject.module, function, size, folder)
+        finally:
+            shutil.rmtree(folder)  # what nobody will read must not be written out while others are measured
 
-        What is prepared in the root folder stays there for other workloads.
-        """
-        able = [name for name in SUBJECTS if size <= self.limit.get(name, size)]
-
-        def measuring(name: str) -> Command:
-            place = environments[name]
-            return lambda: place.measure(SUBJECTS[name], self.name, size, self._folder(name, size, place, root))
-
-        return medians(rounds, {name: measuring(name) for name in able})
-
-    def _folder(self, name: str, size: int, environment: Environment, root: Path) -> Path:
-        if self.prepare is None:
-            return Path(tempfile.mkdtemp(dir=root))
-        folder = root / f"{self.prepare} {size} {name}"
+    def _prepared(self, prepare: str, size: int, subject: Subject, environment: Environment, root: Path) -> Path:
+        folder = root / f"{prepare} {size} {subject.module} {subject.peer}"
         if not folder.exists():
             folder.mkdir()
-            environment.measure(SUBJECTS[name], self.prepare, size, folder)
+            environment.measure(subject.module, prepare, size, folder)
         return folder
 
 
-WORKLOADS = [
-    Workload(
-        "warm hit from a new object (build + call), {size} results stored",
-        "warm_hit",
-        1000,
-        growth=(100,),
-        full=(10_000,),
-        prepare="store",
-        aim=Aim(0.15e-3, 8.3, FLOOR),
-        limit={EXCA: 1000},
-    ),
-    Workload("warm hit on the same object, in RAM", "ram_hit", aim=Aim(None, 2, "lru_cache")),
-    Workload("build and uid of a nested config of 30 fields with a union", "identity", aim=Aim(0.15e-3, 5, FLOOR)),
-    Workload("{size} clone_obj", "clone", 1000, growth=(100,), full=(10_000,), aim=Aim(0.1, 3.3, FLOOR)),
-    Workload(
-        "{size} cached tasks, fresh process",
-        "fresh",
-        1000,
-        growth=(100,),
-        full=(10_000,),
-        prepare="store",
-        aim=Aim(0.2),
-        limit={EXCA: 1000},
-    ),
-    Workload(
-        "job_array of {size} light tasks, in process",
-        "array_inline",
-        200,
-        growth=(50,),
-        full=(1000,),
-        aim=Aim(0.2, 5, FLOOR),
-    ),
-    Workload(
-        "job_array of {size} light tasks, local",
-        "array_local",
-        50,
-        growth=(200,),
-        full=(1000,),
-        aim=Aim(2.0),
-        limit={EXCA: 50},
-    ),
-    Workload("status of a task whose result is 80 MB", "status", prepare="store_block", aim=Aim(0.2e-3)),
-]
+@dataclass(frozen=True)
+class Family:
+    """Workloads that share a table: the same subjects, in the same order."""
+
+    name: str
+    subjects: Mapping[str, Subject]
+    workloads: Sequence[Workload]
+
+    def measure(
+        self,
+        workload: Workload,
+        size: int,
+        environments: Mapping[bool, Environment],
+        rounds: int,
+        root: Path,
+        only: Collection[str],
+    ) -> Seconds:
+        """Return the median over rounds for each of these subjects, alternating within a round."""
+
+        def measuring(subject: Subject) -> Command:
+            return lambda: workload.measure(size, subject, environments[subject.peer], root)
+
+        able = {
+            name: subject
+            for name, subject in self.subjects.items()
+            if name in only and size <= workload.limit.get(name, size)
+        }
+        return medians(rounds, {name: measuring(subject) for name, subject in able.items()})
