@@ -205,7 +205,7 @@ def computation_name(cls: type, method: str, version: str) -> str:
     cls: type
         class of the config.
     method: str
-        name of the decorated method.
+        name of the decorated method; empty where the class stands for the computation itself.
     version: str
         version given to the infra, any text.
 
@@ -226,7 +226,8 @@ def computation_name(cls: type, method: str, version: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _computation_name(cls: type, method: str, version: str, _generation: int) -> str:
-    parts = [f"{module_name(cls)}.{cls.__qualname__}.{method}".replace("<locals>.", ""), version]
+    path = f"{module_name(cls)}.{cls.__qualname__}.{method}".rstrip(".")
+    parts = [path.replace("<locals>.", ""), version]
     name = ",".join(_UNSAFE.sub("-", part) for part in parts).lstrip(".-")
     if name == ",".join(parts) and len(name) <= _MAX_BYTES:
         return name

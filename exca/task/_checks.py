@@ -71,7 +71,7 @@ def _check_code(task: Computation, entry: Entry, stored: str | None) -> None:
     if policy == "recompute" and task.settings.mode != "read-only":
         raise Outdated
     text = (
-        f"the code of {method.owner.__qualname__}.{method.name} changed since the result in {entry.path} was stored. "
+        f"the code of {method.title} changed since the result in {entry.path} was stored. "
         "Raise infra.version if results differ, or set infra.code_change to 'recompute' or 'ignore'."
     )
     if policy in ("error", "recompute"):

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pydantic import BaseModel
-
 from exca import execution
 from exca.policy import Mode
 
@@ -24,16 +22,21 @@ class Method:
 
     Attributes
     ----------
-    owner: the class of the config.
-    name: name of the method.
+    owner: the class of the config; or a class that only lends its name, where a function is the computation.
+    name: name of the method; empty for a function.
     field: name of the infra field that the method was applied to.
     function: the user's own function; takes the config.
     """
 
-    owner: type[BaseModel]
+    owner: type
     name: str
     field: str
     function: Callable[[Any], Any]
+
+    @property
+    def title(self) -> str:
+        """What messages call it: ``Class.method``, or the function's name."""
+        return f"{self.owner.__qualname__}.{self.name}".rstrip(".")
 
 
 class Settings(Protocol):

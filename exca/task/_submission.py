@@ -11,8 +11,6 @@ from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from exca import execution
 from exca.errors import JobCancelled, JobFailed, ResultNotFound, UnstableIdentity
 from exca.identity import main_module_override
@@ -91,10 +89,10 @@ def _claim_for_submission(task: Task, claims: contextlib.ExitStack, replace: Rep
 
 def _call_of(task: Task, replace: Replace) -> execution.Call:
     resources = task.settings.resources()
-    name = resources.job_name or f"{task.method.owner.__name__}.{task.method.name}"
+    name = resources.job_name or f"{task.method.owner.__name__}.{task.method.name}".rstrip(".")
     if resources.cluster in _IN_PROCESS:
         return execution.Call(_run_here, (task, replace), name=name)
-    arguments = (task.config, task.method.field, task.uid, replace)
+    arguments = (task.carrier, task.method.field, task.uid, replace)
     on_lost = None
     if task.entry is not None:
         on_lost = functools.partial(_store_loss, task.entry, task.uid, task.facts(), replace)
@@ -121,10 +119,10 @@ def _run_here(task: Task, replace: Replace) -> Any:
     return value if task.entry is None else None
 
 
-def _run_submitted(config: BaseModel, field: str, uid: str, replace: Replace) -> Any:
+def _run_submitted(carrier: Any, field: str, uid: str, replace: Replace) -> Any:
     """What a worker runs."""
-    task: Task = getattr(config, field).bound_task()
-    show_to_main(task.function)
+    task: Task = getattr(carrier, field).bound_task()
+    show_to_main(task.method.function)
     if task.uid != uid:
         raise UnstableIdentity(
             f"the config is {uid} where it was submitted and {task.uid} on the worker: some field has a value, or a "

@@ -43,6 +43,7 @@ class Task(Computation):
         self, config: BaseModel, method: Method, settings: TaskSettings, exclude: Callable[[], Collection[str]]
     ) -> None:
         super().__init__(config, method, settings, exclude)
+        self.carrier: Any = config  # what travels to a worker, and has the method's field there
         self.ram: Any = MISSING  # only what may be handed out without a look at anything else
         self._kept: Any = MISSING
         self.tracker = Tracker(self)
@@ -69,7 +70,7 @@ class Task(Computation):
 
     def _result_in(self, entry: Entry) -> Any:
         if self.uid in running_here():  # it would wait for itself
-            raise RecursionError(f"{self.method.owner.__qualname__}.{self.method.name} asks for its own result")
+            raise RecursionError(f"{self.method.title} asks for its own result")
         while True:
             status, outcome = self.tracker.look(entry)
             step = plan(self.mode, status)
