@@ -12,9 +12,10 @@ from typing import Any, ParamSpec, TypeVar
 
 import pydantic
 
+from exca.discriminated import DiscriminatedModel
 from exca.infra import TaskInfra, check_value
 
-__all__ = ["to_config", "to_config_model", "validate_kwargs", "with_infra"]
+__all__ = ["DiscriminatedModel", "to_config", "to_config_model", "validate_kwargs", "with_infra"]
 
 P = ParamSpec("P")
 R = TypeVar("R")

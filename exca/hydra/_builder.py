@@ -13,6 +13,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from exca.discriminated import DiscriminatedModel
+
 from ._defaults import default_of, plain_default
 from ._fields import Shape, shape_of, tree_keys
 from ._schema import Entry, Option, Schema, Site, Tree
@@ -23,11 +25,11 @@ __all__ = ["PRESETS", "schema_of"]
 PRESETS: Mapping[str, str | None] = {"inline": None, "local": "local", "slurm": "slurm", "debug": "debug"}
 """The ``cluster`` of each option that every infra field offers."""
 
-_schemas: WeakKeyDictionary[type[BaseModel], Schema] = WeakKeyDictionary()
+_schemas: WeakKeyDictionary[type[BaseModel], tuple[int, Schema]] = WeakKeyDictionary()
 
 
 def schema_of(model: type[BaseModel]) -> Schema:
-    """Return the schema of a model, built once per class.
+    """Return the schema of a model, built once per class; anew when a family got another class.
 
     Examples
     --------
@@ -36,10 +38,11 @@ def schema_of(model: type[BaseModel]) -> Schema:
     >>> schema_of(Optim).tree.full()
     {'lr': 0.1}
     """
-    schema = _schemas.get(model)
-    if schema is None:
+    generation, schema = _schemas.get(model, (0, None))
+    if schema is None or generation != DiscriminatedModel.generation:
         builder = _Builder()
-        schema = _schemas[model] = Schema(builder.tree(model, None, _Place("", (), "")), builder.objects)
+        schema = Schema(builder.tree(model, None, _Place("", (), "")), builder.objects)
+        _schemas[model] = DiscriminatedModel.generation, schema
     return schema
 
 

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import AliasChoices, AliasPath, BaseModel, Discriminator, RootModel
 from pydantic.fields import FieldInfo
 
+from exca.discriminated import DiscriminatedModel
+from exca.identity import input_key
 from exca.infra import BaseInfra
 
 __all__ = ["Shape", "all_keys", "allows_extra", "forbids_extra", "is_infra", "shape_of", "tree_keys"]
@@ -77,9 +79,8 @@ def forbids_extra(model: type[BaseModel]) -> bool:
 
 def tree_keys(model: type[BaseModel]) -> dict[str, str]:
     """Return the key in the tree of each field: its name where the model accepts it, else its alias."""
-    config = model.model_config
-    by_name = config.get("populate_by_name") or config.get("validate_by_name")
-    return {name: name if by_name else _alias(info) or name for name, info in model.model_fields.items()}
+    keys = {name: input_key(model, name) for name in model.model_fields}
+    return {name: key if isinstance(key, str) else name for name, key in keys.items()}
 
 
 def all_keys(model: type[BaseModel]) -> list[str]:
@@ -110,6 +111,8 @@ def shape_of(info: FieldInfo) -> Shape:
     nullable = len(concrete) < len(found)
     if len(concrete) == 1 and is_infra(concrete[0][0]) and not nullable:
         return Shape("infra", {"": concrete[0][0]})
+    if len(concrete) == 1 and _is_family(concrete[0][0]):
+        return _family(concrete[0][0], nullable)
     if len(concrete) == 1 and _is_model(concrete[0][0]):
         return Shape("optional" if nullable else "model", {"": concrete[0][0]}, nullable=nullable)
     union = _union([kind for kind, _ in concrete], [key for _, key in concrete], nullable)
@@ -119,6 +122,12 @@ def shape_of(info: FieldInfo) -> Shape:
     free = any(_is_free(kind) for kind, _ in concrete)
     objects = {member.value: member for kind, _ in concrete for member in _literals(kind) if _is_plain_enum(member)}
     return Shape("value", {} if free else loose, nullable=nullable, open=free or bool(loose), objects=objects)
+
+
+def _family(base: type[DiscriminatedModel], nullable: bool) -> Shape:
+    """Return the shape of a field that takes any class of a family."""
+    members = base.family()
+    return Shape("union", members, {name: name for name in members}, base.discriminator_key, nullable)
 
 
 def _union(types_: list[Any], keys: list[object], nullable: bool) -> Shape | None:
@@ -168,16 +177,15 @@ def _is_plain_enum(member: object) -> bool:
     return isinstance(member, enum.Enum) and isinstance(member.value, str | int)
 
 
-def _alias(info: FieldInfo) -> str | None:
-    alias = info.validation_alias or info.alias
-    if isinstance(alias, AliasChoices):
-        alias = next((choice for choice in alias.choices if isinstance(choice, str)), None)
-    return alias if isinstance(alias, str) else None
-
-
 def _is_model(annotation: object) -> bool:
     """Whether a type is a model with fields (a ``RootModel`` is a value)."""
     return isinstance(annotation, type) and issubclass(annotation, BaseModel) and not issubclass(annotation, RootModel)
+
+
+def _is_family(annotation: Any) -> bool:
+    return (
+        _is_model(annotation) and annotation.__base__ is not BaseModel and issubclass(annotation, DiscriminatedModel)
+    )
 
 
 def _is_free(annotation: Any) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from omegaconf import DictConfig, OmegaConf
-from pydantic import BaseModel
 
 from exca.errors import InvalidConfig
 
@@ -48,7 +47,7 @@ class Stored:
         return clone(self.config)
 
 
-_known: WeakKeyDictionary[type[BaseModel], dict[str | None, dict[str, Stored]]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Schema, dict[str | None, dict[str, Stored]]] = WeakKeyDictionary()
 
 
 def stored_configs(schema: Schema, name: str, group: str | None = None) -> Iterator[Stored]:
@@ -61,7 +60,7 @@ def stored_configs(schema: Schema, name: str, group: str | None = None) -> Itera
     name, group
         Where the schema is found. Its groups stand below ``group``.
     """
-    known = _known.setdefault(schema.model, {})
+    known = _known.setdefault(schema, {})
     if group not in known:
         _check_names(schema)
         options = [_stored_option(site, o, group) for site in _all_sites(schema.tree) for o in site.options.values()]

@@ -168,7 +168,7 @@ class Tree:
                 yield (key,), True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Schema:
     """All that Hydra needs to know of a model.
 

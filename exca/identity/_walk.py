@@ -7,6 +7,7 @@ from typing import Any, NoReturn, cast
 
 from pydantic import BaseModel
 
+from exca.discriminated import DiscriminatedModel
 from exca.errors import ConfigError
 
 from ._encoding import LEAVES, Forms, Unnameable, pack
@@ -257,6 +258,8 @@ def class_marks(cls: type[BaseModel], shape: Shape, value: BaseModel) -> dict[st
     name = shape.discriminator
     if name is not None and name in cls.__pydantic_fields__:
         return {name: getattr(value, name)}
+    if issubclass(cls, DiscriminatedModel):
+        return {cls.discriminator_key: cls.__name__}
     return {CLASS: cls}
 
 
