@@ -1,9 +1,20 @@
-"""Who runs it: calls in, jobs out; inline, in threads, in a bounded local queue."""
+"""Who runs it: calls in, jobs out; inline, in threads, in a bounded local queue.
+
+`make_executor` gives what runs calls with some `Resources`; its ``submit`` takes a list of `Call` and gives a `Job`
+for each, without waiting. What several calls have in common, such as the items of a map that a few workers drain,
+goes as a `Shared` argument: written once, loaded once in each worker. `as_completed` and `wait_all` wait for many
+jobs at once. Whoever gives up cancels the rest: ``for job in jobs: job.cancel()`` neither waits nor harms what has
+ended.
+
+The workers of a process pool are kept for a minute after their array, so that the next array of this process starts
+within milliseconds; their calls find the variables, folders, import path, code and definitions of the moment of their
+submission all the same.
+"""
 
 from __future__ import annotations
 
 from exca.execution._array._layout import JobPaths
-from exca.execution._call import Call
+from exca.execution._call import Call, Shared
 from exca.execution._clusters import choose_cluster, make_executor
 from exca.execution._job import Executor, Job, JobStatus
 from exca.execution._queued import job_from_folder
@@ -17,6 +28,7 @@ __all__ = [
     "JobPaths",
     "JobStatus",
     "Resources",
+    "Shared",
     "as_completed",
     "choose_cluster",
     "job_from_folder",

@@ -28,7 +28,7 @@ class InlineJob:
         self._value: object = None
         self._error: BaseException | None = None
         try:
-            self._value = call.function(*call.args)
+            self._value = call.function(*call.arguments())
         except Exception as error:
             self._error = error
         except SystemExit as error:

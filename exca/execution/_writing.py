@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import pickle
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from exca.errors import SubmissionFailed
 from exca.execution._array._layout import Queue, Spec, write_file
-from exca.execution._call import Call
+from exca.execution._call import Call, Shared
 from exca.execution._places import Place
 from exca.execution._snapshot import relocate, snapshot
 
@@ -65,8 +66,9 @@ def write_array(place: Place, calls: Sequence[Call], around: Surroundings, queue
             snapshot(around.workdir, place.paths.code, leave_out=place.root)
         if around.initializer:
             write_file(place.paths.setup, _pickle(around.initializer, "the initializer of the workers"))
+        numbers = _write_shared(place, calls)
         for index, call in enumerate(calls):
-            _write_call(place, spec, index, call)
+            _write_call(place, spec, index, call, numbers)
         place.paths.write_spec(spec, queue)
     except BaseException as error:
         remove_array(place, spec)
@@ -102,10 +104,25 @@ def _describe(place: Place, size: int, around: Surroundings) -> Spec:
     )
 
 
-def _write_call(place: Place, spec: Spec, index: int, call: Call) -> None:
+def _write_shared(place: Place, calls: Sequence[Call]) -> dict[int, int]:
+    """Write each argument that calls have in common once; returns the number of each by its ``id``."""
+    numbers: dict[int, int] = {}
+    for call in calls:
+        for argument in call.args:
+            if isinstance(argument, Shared) and id(argument) not in numbers:
+                number = numbers[id(argument)] = len(numbers)
+                write_file(place.paths.shared(number), _pickle(argument.value, f"what the calls {call.name} share"))
+    return numbers
+
+
+def _write_call(place: Place, spec: Spec, index: int, call: Call, numbers: Mapping[int, int]) -> None:
     paths = place.paths.job(spec, index)
     paths.folder.mkdir(mode=0o775, parents=True)  # nobody else may swap the pickles in it, whatever the umask
-    payload = {"name": call.name.encode(), "call": _pickle((call.function, call.args), call.name)}
+    own = tuple(argument for argument in call.args if not isinstance(argument, Shared))
+    payload = {"name": call.name.encode(), "call": _pickle((call.function, own), call.name)}
+    if len(own) < len(call.args):
+        shared = [(i, numbers[id(argument)]) for i, argument in enumerate(call.args) if isinstance(argument, Shared)]
+        payload["shared"] = pickle.dumps(shared)
     if call.on_lost:
         payload["on_lost"] = _pickle(call.on_lost, f"on_lost of {call.name}")
     write_file(paths.call, pickle.dumps(payload))
@@ -115,18 +132,23 @@ def _write_call(place: Place, spec: Spec, index: int, call: Call) -> None:
 
 
 def _pickle(content: object, what: str) -> bytes:
+    try:
+        buffer = io.BytesIO()
+        _pickler_class()(buffer).dump(content)
+        return buffer.getvalue()
+    except Exception as error:  # pickling runs the user's code, which raises what it likes
+        raise SubmissionFailed(f"{what} cannot be sent to another process: {error!r}") from error
+
+
+@functools.cache
+def _pickler_class() -> type[pickle.Pickler]:
     import cloudpickle  # 25 ms, and only jobs of other processes need it
 
-    class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         def reducer_override(self, obj: object) -> object:
             reduced = super().reducer_override(obj)
             if isinstance(obj, type) and isinstance(reduced, tuple) and len(reduced) > 2:  # by value: keep its name
                 reduced[2][0]["__qualname__"] = obj.__qualname__
             return reduced
 
-    try:
-        buffer = io.BytesIO()
-        _Pickler(buffer).dump(content)
-        return buffer.getvalue()
-    except Exception as error:  # pickling runs the user's code, which raises what it likes
-        raise SubmissionFailed(f"{what} cannot be sent to another process: {error!r}") from error
+    return Pickler

@@ -71,6 +71,14 @@ def take(thing: object) -> object:
     return thing
 
 
+def describe_arguments(thing: object, number: object, word: object) -> tuple[object, ...]:
+    return type(thing).__name__, len(thing) if isinstance(thing, list) else thing, number, word
+
+
+def identify(thing: object) -> tuple[int, int]:
+    return os.getpid(), id(thing)
+
+
 def speak(word: str) -> None:
     """Print in the four ways a program can."""
     print(f"python {word}")

@@ -13,6 +13,7 @@ from execution_calls import (
     OddError,
     Unwritable,
     change_the_process,
+    describe_arguments,
     double,
     fail,
     fail_oddly,
@@ -26,7 +27,7 @@ from execution_calls import (
 )
 
 from exca.errors import JobCancelled, JobFailed
-from exca.execution import Call, Executor, Job, as_completed, job_from_folder, wait_all
+from exca.execution import Call, Executor, Job, Shared, as_completed, job_from_folder, wait_all
 
 
 def results(jobs: Sequence[Job]) -> list[object]:
@@ -47,6 +48,16 @@ class ExecutorContract:
         assert [job.results() for job in jobs[:2]] == [[0], [2]]
         assert {job.status() for job in jobs} == {"completed"}
         assert all(job.done() and job.exception() is None for job in jobs)
+
+    def test_what_calls_share_comes_in_its_place(self, executor: Executor) -> None:
+        items, word = Shared(list(range(1000))), Shared("word")
+        calls = [Call(describe_arguments, (items, i, word)) for i in range(4)] + [
+            Call(describe_arguments, (0, items, 0))
+        ]
+        assert results(executor.submit(calls)) == [
+            *[("list", 1000, i, "word") for i in range(4)],
+            ("int", 0, list(range(1000)), 0),
+        ]
 
     def test_nothing_to_do(self, executor: Executor) -> None:
         assert executor.submit([]) == []

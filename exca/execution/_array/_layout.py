@@ -4,6 +4,7 @@ An array folder holds::
 
     array.json      what the workers need to know (`Spec`), and the supervisor (`Queue`)
     setup.pkl       the initializer, if any
+    shared-0.pkl    an argument that several calls have in common
     code/           the copy of the code that the calls run, if a `workdir` was given
     tickets/3       symlink to the name of whoever took call 3; making it is taking the call
     ended/3         symlink to the `Verdict` on call 3; the first one made stands
@@ -170,6 +171,9 @@ class ArrayPaths:
         self.folder.mkdir(parents=True)
         for folder in (self.tickets, self.ended, self.sentences, self.workers):
             os.mkdir(folder)
+
+    def shared(self, number: int) -> Path:
+        return self.folder / f"shared-{number}.pkl"
 
     def job(self, spec: Spec, index: int) -> JobPaths:
         relative = spec.template.replace("%j", spec.job_id(index))

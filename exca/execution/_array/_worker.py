@@ -84,6 +84,14 @@ class WorkSite:
         self.at_work: tuple[Callable[..., object], tuple[object, ...]] | None = None
         self.interrupted = False
         self._ready = False
+        self._shared: dict[int, object] = {}
+
+    def shared(self, number: int) -> object:
+        """An argument that calls have in common; loaded at its first use."""
+        if number not in self._shared:
+            with open(self.array.shared(number), "rb") as file:
+                self._shared[number] = pickle.load(file)
+        return self._shared[number]
 
     @classmethod
     def enter(cls, array: ArrayPaths, worker: str) -> WorkSite:
@@ -152,7 +160,7 @@ def _attempt(site: WorkSite, index: int, paths: JobPaths) -> Verdict:
         site.prepare()
         payload = read_payload(paths)
         _show_name(payload["name"])
-        function, args = pickle.loads(payload["call"])
+        function, args = _load_call(site, payload)
     except BaseException as error:
         return _refuse(paths, error)
     site.at_work = function, args
@@ -177,6 +185,14 @@ def _attempt(site: WorkSite, index: int, paths: JobPaths) -> Verdict:
         print(reason, file=sys.stderr)
         return Verdict(LOST, reason)
     return Verdict(COMPLETED)
+
+
+def _load_call(site: WorkSite, payload: dict[str, bytes]) -> tuple[Callable[..., object], tuple[object, ...]]:
+    function, args = pickle.loads(payload["call"])
+    arguments = list(args)
+    for position, number in pickle.loads(payload["shared"]) if "shared" in payload else ():
+        arguments.insert(position, site.shared(number))
+    return function, tuple(arguments)
 
 
 def _leave_if_forked(process: int, exit_code: int) -> None:
@@ -208,7 +224,10 @@ def _refuse(paths: JobPaths, error: BaseException) -> Verdict:
 
 
 def read_payload(paths: JobPaths) -> dict[str, bytes]:
-    """The parts of a stored call: its "name"; still pickled, its "call", and "on_lost" if there is one."""
+    """The parts of a stored call: its "name"; still pickled, its "call", and "on_lost" if there is one.
+
+    Arguments that several calls have in common are not in the call: "shared" lists position and number of each.
+    """
     payload: dict[str, bytes] = pickle.loads(paths.call.read_bytes())
     return payload
 
