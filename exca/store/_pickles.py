@@ -59,8 +59,14 @@ def load_pickle(content: bytes, origin: Path) -> Any:
         ) from error
 
 
-def check_trust(path: Path, permissions: Permissions) -> None:
+def check_trust(path: Path, permissions: Permissions, *, what: str = "is a pickle") -> None:
     """Refuse a pickle that any user could have put there, since reading one can run any code.
+
+    Parameters
+    ----------
+    path: the file.
+    permissions: what was asked for the files of the store.
+    what: what about the file makes loading it run code, for the message.
 
     Raises
     ------
@@ -73,7 +79,7 @@ def check_trust(path: Path, permissions: Permissions) -> None:
         mode = os.stat(place).st_mode
         if mode & stat.S_IWOTH and not (place is not path and mode & stat.S_ISVTX):
             raise UntrustedResult(
-                f"{path} is a pickle, and {place} can be written by every user of this machine (mode "
+                f"{path} {what}, and {place} can be written by every user of this machine (mode "
                 f"{stat.filemode(mode)}); loading it could run anybody's code. If you trust it, run chmod o-w on "
                 "it, or set the infra's permissions to a mode that lets others write."
             )
