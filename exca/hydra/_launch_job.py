@@ -7,8 +7,10 @@ dumper written in Python: 30 ms a point, for points whose value is read in 0.1 m
 from __future__ import annotations
 
 import functools
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,13 @@ from hydra.version import base_at_least
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf._utils import get_omega_conf_dumper
 
+from exca.errors import JobFailed
+
 from ._cloning import clone
 
-__all__ = ["run_point"]
+__all__ = ["described_point", "no_exit", "run_and_log", "run_point"]
+
+_LOG = logging.getLogger(__name__)
 
 
 def run_point(context: HydraContext, task_function: Callable[[DictConfig], Any], config: DictConfig) -> JobReturn:
@@ -43,17 +49,15 @@ def run_point(context: HydraContext, task_function: Callable[[DictConfig], Any],
     before, start = instance.cfg, os.getcwd()
     OmegaConf.set_readonly(config.hydra, True)
     own = instance.cfg = _hydra_of(config, config)
-    folder = os.path.join(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir))
-    for holder in (config, own):
-        with read_write(holder.hydra.runtime), open_dict(holder.hydra.runtime):
-            holder.hydra.runtime.output_dir = os.path.abspath(folder)
     try:
-        result = JobReturn()
-        result.cfg = _without_hydra(config)
-        result.hydra_cfg = _hydra_of(config, None)
-        result.overrides = OmegaConf.to_container(config.hydra.overrides.task)  # type: ignore[assignment]
+        folder = _output_folder(config)
+        for holder in (config, own):
+            with read_write(holder.hydra.runtime), open_dict(holder.hydra.runtime):
+                holder.hydra.runtime.output_dir = folder
+        result = _described(config)
         os.makedirs(folder, exist_ok=True)
-        _enter(config, folder)
+        if _moves(config):
+            os.chdir(folder)
         result.working_dir = os.getcwd()
         configure_log(config.hydra.job_logging, config.hydra.verbose)
         _save(config, result)
@@ -62,6 +66,74 @@ def run_point(context: HydraContext, task_function: Callable[[DictConfig], Any],
     finally:
         instance.cfg = before
         os.chdir(start)
+
+
+def described_point(config: DictConfig, outcome: Any, status: JobStatus) -> JobReturn:
+    """What `run_point` returned for a point that another process ran; nothing is run or written here.
+
+    Parameters
+    ----------
+    config: the point's own, with its ``hydra`` node.
+    outcome: the value, or the exception.
+    status: which of both.
+    """
+    result = _described(config)
+    result.working_dir = _output_folder(config) if _moves(config) else os.getcwd()
+    result.task_name = JobRuntime.instance().get("name")
+    result.status, result.return_value = status, outcome
+    return result
+
+
+@contextmanager
+def no_exit() -> Iterator[None]:
+    """``sys.exit`` in a task function ends its point, not its siblings.
+
+    Raises
+    ------
+    JobFailed
+        in the place of the exit.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        raise JobFailed(f"the task function left with SystemExit({error.code!r})") from error
+
+
+def run_and_log(context: HydraContext, task_function: Callable[[DictConfig], Any], config: DictConfig) -> JobReturn:
+    """Do the same as `run_point`, and write the traceback of a failure to the point's own log file."""
+    result = run_point(context, task_function, config)
+    if result.status is JobStatus.FAILED:
+        _log_failure(result._return_value)
+    return result
+
+
+def _log_failure(error: BaseException) -> None:
+    """On the screen the traceback would drown the table."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            trace = (type(error), error, error.__traceback__)
+            handler.handle(_LOG.makeRecord(_LOG.name, logging.ERROR, __file__, 0, "the point failed", (), trace))
+            handler.flush()
+
+
+def _described(config: DictConfig) -> JobReturn:
+    result = JobReturn()
+    result.cfg = _without_hydra(config)
+    result.hydra_cfg = _hydra_of(config, None)
+    result.overrides = OmegaConf.to_container(config.hydra.overrides.task)  # type: ignore[assignment]
+    return result
+
+
+def _output_folder(config: DictConfig) -> str:
+    """The point's folder: where it was placed, since the job may run in another folder than the app."""
+    if not OmegaConf.is_missing(config.hydra.runtime, "output_dir"):
+        return str(config.hydra.runtime.output_dir)
+    return os.path.abspath(os.path.join(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir)))
+
+
+def _moves(config: DictConfig) -> bool:
+    wanted = config.hydra.job.chdir
+    return bool(wanted) or (wanted is None and not base_at_least("1.2"))
 
 
 def _call(
@@ -79,12 +151,6 @@ def _call(
     result.task_name = JobRuntime.instance().get("name")
     utils._flush_loggers()
     context.callbacks.on_job_end(config=config, job_return=result)
-
-
-def _enter(config: DictConfig, folder: str) -> None:
-    wanted = config.hydra.job.chdir
-    if wanted or (wanted is None and not base_at_least("1.2")):
-        os.chdir(folder)
 
 
 def _hydra_of(config: DictConfig, above: DictConfig | None) -> DictConfig:

@@ -16,9 +16,14 @@ from exca.infra import BaseInfra
 
 from ._plain import Where, references
 
-__all__ = ["VolatileValueWarning", "warn_of_volatile"]
+__all__ = ["VolatileValueWarning", "is_volatile", "warn_of_volatile"]
 
 _VOLATILE = re.compile(r"\$\{\s*(now|hydra)\s*:(?!runtime\.choices|job\.name|job\.config_name)")
+
+
+def is_volatile(text: str) -> bool:
+    """Whether an interpolation takes its value from the run."""
+    return _VOLATILE.search(text) is not None
 
 
 class VolatileValueWarning(UserWarning):
@@ -38,7 +43,7 @@ def warn_of_volatile(data: Mapping[str, Any], config: BaseModel) -> None:
     config
         What it became.
     """
-    found = {path: text for path, text in references(data) if _VOLATILE.search(text)}
+    found = {path: text for path, text in references(data) if is_volatile(text)}
     news = {path: text for path, text in found.items() if (type(config), path) not in _warned}
     identities = _identities(config) if news else []
     for path, text in news.items():

@@ -14,8 +14,12 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-# The execution fields of an infra, by name; null leaves a point's own infra as it is.
-EXECUTION_FIELDS = (
+# The fields of an infra, by name; null leaves a point's own infra as it is.
+INFRA_FIELDS = (
+    "mode",
+    "version",
+    "permissions",
+    "code_change",
     "cluster",
     "max_workers",
     "logs",
@@ -45,12 +49,16 @@ class ExcaLauncher(Launcher):
     ----------
     folder: cache of points whose infra names none; relative to where the app was started.
     progress: whether to show progress on the terminal.
-    **fields: execution fields of the infra; those that are not None win over a point's own.
+    exclude: dotted keys of the config that do not enter the uid; for plain apps, whose points have no infra.
+    **fields: fields of the infra; those that are not None win over a point's own.
     """
 
-    def __init__(self, folder: str = ".exca", progress: bool = True, **fields: Any) -> None:
+    def __init__(
+        self, folder: str = ".exca", progress: bool = True, exclude: Sequence[str] = (), **fields: Any
+    ) -> None:
         self.folder = folder
         self.progress = progress
+        self.exclude = list(exclude)
         self.fields = {name: value for name, value in fields.items() if value is not None}
         self.failed = 0  # points of this sweep that failed so far
 
@@ -74,7 +82,7 @@ _STORE = ConfigStore.instance()
 _STORE.store(
     group="hydra/launcher",
     name="exca",
-    node={"_target_": _TARGET, "folder": ".exca", "progress": True, **dict.fromkeys(EXECUTION_FIELDS)},
+    node={"_target_": _TARGET, "folder": ".exca", "progress": True, "exclude": [], **dict.fromkeys(INFRA_FIELDS)},
     provider="exca",
 )
 for _cluster in ("local", "slurm", "debug"):

@@ -1,0 +1,71 @@
+"""What a sweep says when it has ended: a table, a file, and where to look for what failed."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from hydra.core.utils import JobStatus, filter_overrides
+
+from ._launch_points import Launcher, Point
+from ._launch_results import Row, as_text, print_table, write_csv
+
+__all__ = ["keys_of", "report"]
+
+_LOG = logging.getLogger(__name__)
+
+
+def report(launcher: Launcher, points: Sequence[Point]) -> None:
+    """Print the table of a launch, write ``results.csv``, and name the failed points with their logs."""
+    rows = [_row(point) for point in points]
+    path = Path(launcher.config.hydra.sweep.dir) / "results.csv"
+    write_csv(path, rows, append=bool(points) and points[0].number > 0)
+    print_table(rows, path)
+    for point, row in zip(points, rows, strict=True):
+        if row.status == "failed":
+            _LOG.error("point #%d failed: %s; %s", point.number, _first_line(row.value), _where(point, row))
+
+
+def keys_of(overrides: Sequence[str]) -> dict[str, str]:
+    """The overrides of a point that are not Hydra's own, key to value as written."""
+    keys = {}
+    for override in filter_overrides(overrides):
+        key, _, value = override.partition("=")
+        keys[key.lstrip("+~")] = value
+    return keys
+
+
+def _row(point: Point) -> Row:
+    result = point.result
+    note = {} if point.task is None else point.task.note()
+    return Row(
+        number=point.number,
+        overrides=keys_of(point.overrides),
+        value=result._return_value,
+        status="completed" if result.status is JobStatus.COMPLETED else "failed",
+        source=point.source,
+        duration_s=note.get("duration_s"),
+        uid="" if point.task is None else point.task.uid,
+        log=str(result.hydra_cfg.hydra.runtime.output_dir) if result.hydra_cfg is not None else "",
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(as_text(error).splitlines()), "")
+
+
+def _where(point: Point, row: Row) -> str:
+    text = f"traceback in {_log_file(row.log)}"
+    job = None if point.task is None else point.task.log_folder()
+    return text if job is None else f"{text}, output in {job}"
+
+
+def _log_file(folder: str) -> str:
+    with suppress(OSError):
+        for name in sorted(os.listdir(folder)):
+            if name.endswith(".log"):
+                return os.path.join(folder, name)
+    return folder
