@@ -1,15 +1,15 @@
 """The process pool that is kept: its workers have imported what calls need, and wait for the next array.
 
-A process keeps one at most. It serves the arrays that find in it what they would find in new processes (`Footing`);
-while it is at work on one array, others get a pool for themselves. It ends a minute after its last array, with the
-process that owns it, or when an array comes that needs another footing.
+A process keeps one at most. It serves all arrays that find in it what they would find in new processes (`Footing`),
+also several at the same time: however many are submitted, no more workers are alive than the array with the largest
+bound allows. It ends a minute after its last array, with the process that owns it, or when an array comes that needs
+another footing.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -45,22 +45,12 @@ class Footing(NamedTuple):
         )
 
 
-@dataclass
-class KeptPool:
+class KeptPool(NamedTuple):
     """A pool as its owner sees it."""
 
     footing: Footing
     tether: Tether
     stamp: Stamp
-    array: ArrayPaths  # the last one it was sent
-    size: int
-
-    def is_free(self) -> bool:
-        """Whether all calls of its array have ended."""
-        try:
-            return len(os.listdir(self.array.ended)) >= self.size
-        except FileNotFoundError:  # removed, as its jobs were forgotten, which happens after its end
-            return self.array.stamp() is None
 
 
 _kept: KeptPool | None = None
@@ -79,33 +69,19 @@ def start_pool(array: ArrayPaths, spec: Spec, interpreter: str, *, keep: bool) -
     SubmissionFailed: no supervisor could be started.
     """
     global _kept
-    footing = Footing.of(interpreter, spec) if keep else None
+    if not keep:
+        start_supervisor(array, interpreter, Tether())
+        return
+    footing = Footing.of(interpreter, spec)
     with _lock:
-        if _kept is not None and _kept.stamp.liveness() == "dead":
-            _kept = None
-        if footing is not None and _reuse(footing, array, spec):
+        if _kept is not None and _kept.footing == footing and _kept.tether.send(str(array.folder)):
+            array.sign(_kept.stamp)
             return
-        is_busy = _kept is not None and _kept.footing == footing
-        if footing is not None and _kept is not None and not is_busy:
+        if _kept is not None:
             _kept.tether.send("")
             _kept = None
         tether = Tether()
-        stamp = start_supervisor(array, interpreter, tether)
-        if footing is None:
-            return
-        if is_busy:
-            tether.send("")  # one is enough
-        else:
-            _kept = KeptPool(footing, tether, stamp, array, spec.size)
-
-
-def _reuse(footing: Footing, array: ArrayPaths, spec: Spec) -> bool:
-    pool = _kept
-    if pool is None or pool.footing != footing or not pool.is_free() or not pool.tether.send(str(array.folder)):
-        return False
-    array.sign(pool.stamp)
-    pool.array, pool.size = array, spec.size
-    return True
+        _kept = KeptPool(footing, tether, start_supervisor(array, interpreter, tether))
 
 
 def _umask() -> str:

@@ -80,7 +80,7 @@ def _user_name() -> str:
 
 
 # Arrays of private places that were forgotten while they ran.
-_forgotten: list[ArrayPaths] = []
+_forgotten: dict[Path, ArrayPaths] = {}
 
 
 def discard_when_forgotten(array: TrackedArray) -> None:
@@ -92,7 +92,7 @@ def _discard(array: ArrayPaths, owner: int) -> None:
     if os.getpid() != owner:
         return  # a fork of the owner
     if _is_running(array):
-        _forgotten.append(array)
+        _forgotten[array.folder] = array
     else:
         shutil.rmtree(array.folder, ignore_errors=True)
 
@@ -100,9 +100,9 @@ def _discard(array: ArrayPaths, owner: int) -> None:
 def _clean_pools() -> Path:
     """The folder of private places, without those that nobody needs any more."""
     pools = user_folder() / "pools"
-    for array in [array for array in _forgotten if not _is_running(array)]:
-        shutil.rmtree(array.folder, ignore_errors=True)
-        _forgotten.remove(array)
+    for folder, array in list(_forgotten.items()):
+        if not _is_running(array) and _forgotten.pop(folder, None):  # threads come here at the same time
+            shutil.rmtree(folder, ignore_errors=True)
     for name in os.listdir(pools) if pools.exists() else ():
         owner = ArrayPaths(pools / name).stamp(_OWNER)
         if owner and owner.liveness() == "dead":  # killed before it could remove its pool

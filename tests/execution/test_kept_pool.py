@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,10 +44,6 @@ def stamps(jobs: list[Job]) -> tuple[int, set[int]]:
     array = jobs[0].array.paths  # type: ignore[attr-defined]
     names = [name for name in os.listdir(array.workers) if name != "owner"]
     return array.stamp().pid, {array.stamp(name).pid for name in names}
-
-
-def wait_until_free() -> None:
-    until(lambda: kept._kept is None or kept._kept.is_free())
 
 
 @pytest.fixture(autouse=True)
@@ -99,16 +96,51 @@ def test_more_workers_come_when_an_array_needs_them(tmp_path: Path) -> None:
     assert results(pool(1).submit([Call(count_at_work, (str(tmp_path),))] * 6)) == [1] * 6
 
 
-def test_two_arrays_at_once_do_not_wait_for_each_other(tmp_path: Path) -> None:
+def test_incident_17_the_bound_holds_for_all_arrays_of_a_process(tmp_path: Path) -> None:
+    call = Call(count_at_work, (str(tmp_path),))
+    jobs = [job for _ in range(12) for job in pool(2).submit([call])]
+    assert set(results(jobs)) <= {1, 2}
+    assert len({stamps([job])[0] for job in jobs}) == 1
+
+
+def test_arrays_work_at_the_same_time(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    first = pool(1).submit([Call(wait_for, (str(gate),))])
-    second = pool(1).submit([Call(gate.touch)])
+    first = pool(2).submit([Call(wait_for, (str(gate),))])
+    second = pool(2).submit([Call(gate.touch)])
     results([*first, *second])
-    assert stamps(first)[0] != stamps(second)[0]
-    until(lambda: not psutil.pid_exists(stamps(second)[0]) or is_zombie(stamps(second)[0]))  # one is kept
-    third = pool(1).submit([Call(double, (1,))])
-    results(third)
-    assert stamps(first) == stamps(third)
+    assert stamps(first)[0] == stamps(second)[0]
+    assert not stamps(first)[1] & stamps(second)[1]
+
+
+def test_each_of_several_arrays_has_its_own_end(tmp_path: Path) -> None:
+    """A time limit, a cancelled job, a killed worker and a deleted folder of one array are nothing to the others."""
+    gate = tmp_path / "gate"
+    steady = pool(6).submit([Call(wait_for, (str(gate),))] * 2)
+    limited = pool(6, timeout_min=0.005).submit([Call(nap, (60.0,))])
+    killed = pool(6).submit([Call(kill_self, (9,)), Call(double, (1,))])
+    never = Call(mark_and_wait, (str(tmp_path / "mark"), str(tmp_path / "never")))
+    deleted = make_executor(Resources(cluster="processpool", max_workers=6), f"{tmp_path}/logs/%j").submit([never])
+    assert wait_all([*limited, *killed], PATIENCE_S)
+    assert [job.status() for job in (*limited, *killed)] == ["failed", "failed", "completed"]
+    until((tmp_path / "mark").exists)
+    shutil.rmtree(tmp_path / "logs")
+    assert wait_all(deleted, PATIENCE_S)
+    assert [job.status() for job in (*deleted, *steady)] == ["failed", "running", "running"]
+    gate.touch()
+    assert results(steady) == [str(gate)] * 2
+    assert results(pool(6).submit([Call(double, (4,))])) == [8]
+
+
+def test_another_footing_while_calls_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old pool finishes what it has, and leaves."""
+    gate = tmp_path / "gate"
+    first = pool(1).submit([Call(wait_for, (str(gate),)), Call(double, (1,))])
+    monkeypatch.setenv("EXCA_TEST_VARIABLE", "new")
+    second = pool(1).submit([Call(double, (2,))])
+    assert results(second) == [4]
+    gate.touch()
+    assert results(first) == [str(gate), 2]
+    until(lambda: is_zombie(stamps(first)[0]))
 
 
 def is_zombie(pid: int) -> bool:
@@ -418,7 +450,6 @@ def test_folders_of_arrays_go_with_their_jobs(tmp_path: Path, monkeypatch: pytes
         assert results(jobs) == [2 * i]
         del jobs
         gc.collect()
-    wait_until_free()
     assert len(os.listdir(tmp_path / f"exca-{os.getuid()}" / "pools")) <= 2  # the next submission removes the last
 
 

@@ -71,6 +71,7 @@ class Crew:
     def __init__(self) -> None:
         self._pids: dict[str, int] = {}
         self._orders: dict[str, int] = {}  # our ends of the pipes to those that may still get an array
+        self._engaged: set[str] = set()  # those that drain an array
         self.reports, self._report_end = os.pipe()
         os.set_blocking(self.reports, False)
 
@@ -95,6 +96,7 @@ class Crew:
         if pid:
             os.close(orders)
             self._pids[name], self._orders[name] = pid, end
+            self._engaged.add(name)
             return None
         os.setsid()
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
@@ -109,10 +111,14 @@ class Crew:
                 os._exit(1)  # it ended before the line above
         return Post(name, orders, self._report_end)
 
-    def order(self, name: str, folder: str) -> None:
-        """Hand a worker an array."""
-        with suppress(BrokenPipeError):  # it has just ended; `reap` will tell
-            os.write(self._orders[name], os.fsencode(folder))
+    def engage_idle(self, folder: str) -> str | None:
+        """Hand an array to a worker that has none; returns its name, or None if all are at work."""
+        name = next((name for name in self._orders if name not in self._engaged), None)
+        if name is not None:
+            self._engaged.add(name)
+            with suppress(BrokenPipeError):  # it has just ended; `reap` will tell
+                os.write(self._orders[name], os.fsencode(folder))
+        return name
 
     def dismiss(self, name: str) -> None:
         """Have a worker leave once it has drained its array."""
@@ -120,16 +126,21 @@ class Crew:
         if end is not None:
             os.close(end)
 
-    def at_hand(self) -> list[str]:
-        """Workers that may get an array."""
-        return list(self._orders)
+    def names(self) -> list[str]:
+        return list(self._pids)
+
+    def count_engaged(self) -> int:
+        """How many workers drain an array."""
+        return len(self._engaged)
 
     def read_reports(self) -> list[str]:
         """Workers that have drained their array since the last call."""
         try:
-            return os.read(self.reports, _PIPE_BYTES).decode().split()
+            names = os.read(self.reports, _PIPE_BYTES).decode().split()
         except BlockingIOError:
             return []
+        self._engaged.difference_update(names)
+        return names
 
     def reap(self) -> list[Departure]:
         """The workers that ended since the last call; what they left running is killed."""
@@ -142,6 +153,7 @@ class Crew:
             _, status = os.waitpid(pid, 0)
             del self._pids[name]
             self.dismiss(name)
+            self._engaged.discard(name)
             departures.append(Departure(name, os.waitstatus_to_exitcode(status)))
         return departures
 
@@ -164,7 +176,3 @@ class Crew:
 
     def resume(self, name: str) -> None:
         os.kill(self._pids[name], signal.SIGCONT)
-
-    def signal_all(self, number: int) -> None:
-        for name in self._pids:
-            self.signal(name, number)

@@ -21,15 +21,19 @@ class Desk:
     Parameters
     ----------
     tied: whether there is an owner that it ends with.
+    keep_s: how long the crew is kept when there is nothing to do; 0: each worker leaves after its array.
 
     Attributes
     ----------
     stopped: whether it was asked to end, by SIGTERM.
+    private: folders that go with the owner.
     """
 
-    def __init__(self, *, tied: bool) -> None:
+    def __init__(self, *, tied: bool, keep_s: float) -> None:
         self.crew = Crew()
+        self.keep_s = keep_s
         self.stopped = False
+        self.private: list[str] = []
         self._owner = Owner() if tied else None
         self._hired = 0
         self._wake, self._wake_end = os.pipe()
@@ -63,29 +67,39 @@ class Desk:
         """Whether the owner has ended; never, if there is none."""
         return self._owner is not None and self._owner.is_gone()
 
-    def next_array(self, keep_s: float) -> str | None:
-        """Wait for the owner to send an array; None if it sends no more.
+    def next_order(self) -> str | None:
+        """An array that the owner has sent."""
+        order = self._owner.next_order() if self._owner else None
+        if order == "":
+            self.keep_s = 0.0
+        return order or None
 
-        Parameters
-        ----------
-        keep_s: how long to wait.
-        """
-        if self._owner is None or not keep_s:
+    def wait_for_order(self) -> str | None:
+        """Wait for the owner to send an array; None if it sends no more."""
+        if self._owner is None:
             return None
-        end = time.monotonic() + keep_s
+        end = time.monotonic() + self.keep_s
         while not self.stopped and not self.is_orphaned():
-            order = self._owner.next_order()
+            order = self.next_order()
+            left = min(end - time.monotonic(), self.keep_s)
             if order is not None:
-                return order or None
-            left = end - time.monotonic()
+                return order
             if left <= 0:
                 self._owner.refuse_more()
                 self._owner.listen()
-                return self._owner.next_order() or None
+                return self.next_order()
             self.wait(min(left, _LOOK_UP_S))
-            self.crew.read_reports()
+            self.read_reports()
             self.crew.reap()  # killed while they had nothing to do: others will be started
         return None
+
+    def read_reports(self) -> list[str]:
+        """Workers that have drained their array; they leave, if they are not kept."""
+        reports = self.crew.read_reports()
+        if not self.keep_s:
+            for name in reports:
+                self.crew.dismiss(name)
+        return reports
 
     def leave_to_supervisor(self) -> None:
         """Let go of what is not a worker's; called in each worker."""
@@ -94,9 +108,13 @@ class Desk:
         if self._owner:
             self._owner.close()
 
-    def close(self, private: list[str]) -> None:
+    def kill_crew(self) -> None:
+        for name in self.crew.names():
+            self.crew.signal(name, signal.SIGKILL)
+
+    def close(self) -> None:
         """End the workers that are left, and remove the folders of an owner that cannot do that any more."""
-        self.crew.signal_all(signal.SIGKILL)
+        self.kill_crew()
         end = time.monotonic() + _LOOK_UP_S
         while self.crew and time.monotonic() < end:
             select.select([self._wake], [], [], _LOOK_UP_S / 20)
@@ -104,5 +122,5 @@ class Desk:
         if self.is_orphaned():
             import shutil  # 2 ms that most supervisors do not need
 
-            for folder in private:
+            for folder in self.private:
                 shutil.rmtree(folder, ignore_errors=True)
