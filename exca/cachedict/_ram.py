@@ -1,0 +1,73 @@
+"""Values kept in RAM such that whoever is handed one cannot change what the next one gets."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from exca.store import is_immutable
+
+__all__ = ["KeptValues"]
+
+_KEPT_BYTES: Final = 1 << 20  # a larger array is read again: the pages of its file are kept in RAM by the system
+
+Kept = tuple[Callable[[Any], Any] | None, Any, int, int]
+
+
+class KeptValues:
+    """Values by key, and which record they are of (sequence number, and the epoch in which that was looked up)."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Kept] = {}
+
+    def keep(self, key: str, value: Any, sequence: int = 0, epoch: int = 0) -> None:
+        """Keep a copy of a value that was just read or given; nothing is kept of what cannot be copied cheaply."""
+        if is_immutable(value):
+            self.values[key] = (None, value, sequence, epoch)
+            return
+        copier = _copier(value)
+        if copier is not _copy_array:
+            try:
+                value = copier(value)
+            except Exception:  # it cannot be copied: then it is read again
+                self.values.pop(key, None)
+                return
+        elif value.nbytes > _KEPT_BYTES:
+            self.values.pop(key, None)
+            return
+        else:
+            value = value.copy("K")
+        self.values[key] = (copier, value, sequence, epoch)
+
+    def keep_written(self, key: str, value: Any, sequence: int, epoch: int) -> None:
+        """Keep a value that was just stored, if it certainly is what would be read back; others are read once."""
+        if is_immutable(value) or (_copier(value) is _copy_array and value.flags.c_contiguous):
+            self.keep(key, value, sequence, epoch)
+        else:
+            self.values.pop(key, None)
+
+    def hold(self, key: str, value: Any) -> None:
+        """Keep a value that is stored nowhere else: of whatever size, and itself if it cannot be copied."""
+        if is_immutable(value):
+            self.values[key] = (None, value, 0, 0)
+            return
+        copier = _copier(value)
+        try:
+            self.values[key] = (copier, copier(value), 0, 0)
+        except Exception:
+            self.values[key] = (None, value, 0, 0)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values)
+
+
+def _copier(value: Any) -> Callable[[Any], Any]:
+    numpy = sys.modules.get("numpy")
+    plain = numpy is not None and type(value) is numpy.ndarray and not value.dtype.hasobject
+    return _copy_array if plain else copy.deepcopy
+
+
+def _copy_array(value: Any) -> Any:
+    return value.copy("K")

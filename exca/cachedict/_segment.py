@@ -1,0 +1,221 @@
+"""One segment as a reader sees it: what is known of its log so far, and how its lines are found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from exca.cachedict._index import Block, read_blocks
+from exca.cachedict._open_files import OPEN_FILES
+from exca.cachedict._records import Record, check_format, parse_line, parse_lines
+from exca.liveness import Stamp
+
+__all__ = ["DELETED", "Segment"]
+
+DELETED: Final = -1
+_LINE: Final = 1024
+_SLAB: Final = 64 << 10
+_SCANNED: Final = 4 << 20
+_WORTH_SKIPPING: Final = 256 << 10  # bytes of a log; fewer are read at once rather than looked up one by one
+
+
+class Segment:
+    """A log, its index and its data.
+
+    Attributes
+    ----------
+    path: of the three files, without suffix.
+    tail: the last line of each key in the part of the log that was read: sequence number and position (`DELETED` for
+        a deletion).
+    blocks: tables over the part of the log that need not be read to find one key.
+    unread: the parts of the log that only the tables tell of.
+    end: up to where the log is known.
+    last: the largest sequence number seen in it.
+    closed: whether its writer has said that nothing follows.
+    dead: bytes that its records have made useless, as its writer counted them.
+    damaged: positions of lines that cannot be read, or whose payloads are not there.
+    """
+
+    __slots__ = (
+        "_header",
+        "blocks",
+        "closed",
+        "damaged",
+        "data",
+        "dead",
+        "end",
+        "last",
+        "log",
+        "name",
+        "path",
+        "size",
+        "tail",
+        "unread",
+    )
+
+    def __init__(self, folder: str, name: str) -> None:
+        self.name = name
+        self.path = os.path.join(folder, name)
+        self.log = f"{self.path}.log"
+        self.data = f"{self.path}.data"
+        self.tail: dict[str, tuple[int, int]] = {}
+        self.blocks: list[Block] = []
+        self.unread: list[tuple[int, int]] = []
+        self.end = self.size = self.last = self.dead = 0
+        self.closed = False
+        self.damaged: set[int] = set()
+        self._header: Record = {}
+
+    @property
+    def header(self) -> Record:
+        """The first line of its log; empty while there is none.
+
+        Raises
+        ------
+        CorruptResult
+            if a later version has written it.
+        """
+        if not self._header:
+            header = self.record_at(0)
+            if header is not None and "exca-cache" in header:
+                check_format(header, self.log)
+                self._header = header
+        return self._header
+
+    @property
+    def writer(self) -> Stamp | None:
+        """The process that writes it."""
+        return Stamp.from_dict(self.header.get("process"))
+
+    @property
+    def sealed(self) -> int:
+        """How much of the log its tables cover, in bytes."""
+        return self.blocks[-1].end if self.blocks else 0
+
+    def grow(self, found: dict[str, Any], *, wholly: bool) -> bool:
+        """Take into account what has been written since the last time.
+
+        Parameters
+        ----------
+        found: keys that are looked up already; those that are written anew are taken out of it.
+        wholly: read all lines; otherwise, tables do for what they cover.
+
+        Returns
+        -------
+        bool: whether there was anything.
+
+        Raises
+        ------
+        OSError
+            if the segment has been removed.
+        CorruptResult
+            if a later version has written it.
+        """
+        if wholly and self.unread:
+            parts, self.unread = self.unread, []
+            for start, end in parts:
+                self._read(start, end, found)
+        if self.closed:
+            return False
+        first = not self.size
+        blocks = read_blocks(f"{self.path}.index") if first else self.blocks
+        size = os.stat(self.log).st_size
+        if size == self.size or not self.header:
+            return False
+        if not first and size - self.end > _WORTH_SKIPPING and not wholly:
+            blocks = read_blocks(f"{self.path}.index")
+        if not wholly and self._skip(blocks, size):
+            found.clear()
+        self.size = size
+        self.end = self._read(self.end, size, found)
+        return True
+
+    def torn(self) -> bool:
+        """Whether its log ends inside of a line that its writer will not complete."""
+        if self.end == self.size or self.closed:
+            return False
+        writer = self.writer
+        return writer is not None and writer.liveness() == "dead"
+
+    def record_at(self, offset: int) -> Record | None:
+        """The record in the line that starts there; None if there is none."""
+        file = OPEN_FILES.get(self.log)
+        content = file.read(offset, _LINE)
+        end = content.find(b"\n")
+        while end < 0:
+            more = file.read(offset + len(content), 16 * max(len(content), _LINE))
+            if not more:
+                return None
+            content += more
+            end = content.find(b"\n")
+        return parse_line(content[:end])
+
+    def records_at(self, offsets: Sequence[int]) -> Iterator[tuple[int, Record | None]]:
+        """The records in the lines that start at these positions, which increase."""
+        file = OPEN_FILES.get(self.log)
+        wanted = 0
+        while wanted < len(offsets):
+            start = offsets[wanted]
+            size = min(_SLAB, offsets[-1] - start + _LINE)
+            content = file.read(start, size)
+            lines: list[bytes] = []
+            first = wanted
+            while wanted < len(offsets) and (stop := content.find(b"\n", offsets[wanted] - start)) >= 0:
+                lines.append(content[offsets[wanted] - start : stop])
+                wanted += 1
+            if lines:
+                yield from zip(offsets[first:wanted], parse_lines(lines), strict=True)
+            else:  # a line longer than a slab
+                yield start, self.record_at(start)
+                wanted += 1
+
+    def _skip(self, blocks: list[Block], size: int) -> bool:
+        """Leave to tables what they cover."""
+        sealed = blocks[-1].end if blocks else 0
+        if not self.end < sealed <= size:
+            return False
+        self.unread.append((self.end, sealed))
+        self.blocks = blocks
+        self.end = sealed
+        self.last = max(self.last, *(block.last for block in blocks))
+        return True
+
+    def _read(self, start: int, end: int, found: dict[str, Any]) -> int:
+        """Read the complete lines between two positions; returns where the last of them ends."""
+        file = OPEN_FILES.get(self.log)
+        at, rest = start, b""
+        while at + len(rest) < end:
+            content = file.read(at + len(rest), min(_SCANNED, end - at - len(rest)))
+            if not content:
+                break
+            lines = (rest + content).split(b"\n")
+            rest = lines.pop()
+            if lines:
+                at = self._take(lines, at, found)
+        return at
+
+    def _take(self, lines: list[bytes], at: int, found: dict[str, Any]) -> int:
+        tail, last = self.tail, self.last
+        for line, record in zip(lines, parse_lines(lines), strict=True):
+            if record is None:
+                self.damaged.add(at)
+            elif (key := record.get("k")) is None:
+                self._take_remark(record)
+            else:
+                sequence = record["n"]
+                known = tail.get(key)
+                if known is None or known[0] < sequence:
+                    tail[key] = (sequence, DELETED if "x" in record else at)
+                if sequence > last:
+                    last = sequence
+                if found:
+                    found.pop(key, None)
+            at += len(line) + 1
+        self.last = last
+        return at
+
+    def _take_remark(self, record: Record) -> None:
+        if "closed" in record:
+            self.closed = True
+            self.dead = record.get("dead", 0)
