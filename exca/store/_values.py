@@ -114,11 +114,11 @@ def decode(data: Json, blobs: BlobReader) -> Any:
         if the data was not written by `encode`.
     """
     if type(data) is list:
-        return [decode(item, blobs) for item in data]
+        return [item if type(item) in _ATOMS else decode(item, blobs) for item in data]
     if type(data) is not dict:
         return data
     if "$" not in data:
-        return {key: decode(item, blobs) for key, item in data.items()}
+        return {key: item if type(item) in _ATOMS else decode(item, blobs) for key, item in data.items()}
     tag: Any = data["$"]
     content: Any = data.get("v")
     if tag in _DECODERS:
@@ -144,9 +144,10 @@ def _tag(name: str, content: Json) -> Json:
 
 
 def _encode_dict(value: dict[Any, Any], blobs: BlobWriter) -> Json:
-    if "$" not in value and all(type(key) is str and _is_text(key) for key in value):
-        return {key: encode(item, blobs) for key, item in value.items()}
-    return _tag("dict", [[encode(key, blobs), encode(item, blobs)] for key, item in value.items()])
+    for key in value:  # a loop, since any() takes twice as long
+        if type(key) is not str or key == "$" or not _is_text(key):
+            return _tag("dict", [[encode(key, blobs), encode(item, blobs)] for key, item in value.items()])
+    return {key: encode(item, blobs) for key, item in value.items()}
 
 
 def _is_text(value: str) -> bool:
@@ -309,4 +310,5 @@ _FOREIGN: dict[str, Callable[[Json, BlobReader], Any]] = {
 }
 
 _PLAIN = frozenset({bool, type(None)})
+_ATOMS = frozenset({str, int, float, bool, type(None)})
 _IMMUTABLE = frozenset(_SIMPLE) - {bytearray} | {str, bool, int, float}

@@ -19,14 +19,10 @@ if TYPE_CHECKING:
     Array = numpy.ndarray[Any, numpy.dtype[Any]]
     DType = numpy.dtype[Any]
 
-__all__ = ["ObjectArray", "array_info", "check_dtype", "load_array"]
+__all__ = ["array_info", "check_dtype", "load_array"]
 
 Json = Any  # what the json module reads and writes
 _COPIED_BYTES: Final = 4096  # below, copying is cheaper than asking numpy for a view of the bytes
-
-
-class ObjectArray(NotSafelyStorable):
-    """An array of Python objects, which has no bytes of its own; only pickled where that was asked for."""
 
 
 def array_info(array: Array, sink: PayloadSink) -> list[Json]:
@@ -111,7 +107,10 @@ def _dtype_info(dtype: DType) -> Json:
 
 def _described(dtype: DType) -> Json:
     if dtype.kind == "O" or (dtype.hasobject and dtype.names):
-        raise ObjectArray(f"an array of dtype {dtype} holds Python objects, not bytes")
+        raise NotSafelyStorable(
+            f"an array of dtype {dtype} holds Python objects, not bytes. Make it an array of numbers or text, or ask "
+            "for a pickle with cache_type='Pickle'"
+        )
     if dtype.hasobject or dtype.metadata is not None:
         raise NotSafelyStorable(f"the dtype {dtype} is more than its bytes: variable length, or with metadata")
     if dtype.subdtype is not None:
@@ -119,15 +118,17 @@ def _described(dtype: DType) -> Json:
     if dtype.names is None or dtype.fields is None:
         return dtype.str
     fields = [dtype.fields[name] for name in dtype.names]
-    if any(len(field) > 2 for field in fields):
-        raise NotSafelyStorable("a structured dtype whose fields have titles")
-    return {
+    titles: list[Json] = [field[2] if len(field) > 2 else None for field in fields]
+    if not all(title is None or isinstance(title, str) for title in titles):
+        raise NotSafelyStorable("a structured dtype whose fields have titles that are not text")
+    info = {
         "names": list(dtype.names),
         "formats": [_described(field[0]) for field in fields],
         "offsets": [field[1] for field in fields],
         "itemsize": dtype.itemsize,
         "aligned": dtype.isalignedstruct,
     }
+    return info if set(titles) <= {None} else {**info, "titles": titles}
 
 
 def _parsed_dtype(info: Json) -> DType:

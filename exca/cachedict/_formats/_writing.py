@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
-from exca.cachedict._formats._arrays import ObjectArray, array_info, check_dtype
+from exca.cachedict._formats._arrays import array_info, check_dtype
 from exca.cachedict._formats._classes import class_path, encode_instance, full_name
 from exca.cachedict._formats._own import check_info, grant, inside
 from exca.cachedict._formats._place import Place
@@ -76,8 +76,8 @@ class Writer(NoBlobs):
 
     def fallback(self, value: Any, reason: NotSafelyStorable) -> Json:
         # docstring inherited
-        if isinstance(reason, ObjectArray) or _holds_objects(value):
-            raise ObjectArray(f"{reason}; cache_type='Pickle' stores it, or make it an array of numbers") from reason
+        if not self.silent:
+            _refuse_objects(value)
         info = encode_instance(value, lambda part: encode(part, self))
         if info is None:
             info = _pickled(value, self.place)
@@ -145,15 +145,13 @@ def _holds_own(info: Json) -> bool:
     return type(info) is list and any(map(_holds_own, info))
 
 
-def _holds_objects(value: Any) -> bool:
+def _refuse_objects(value: Any) -> None:
+    """Refuse an array of objects: most are a mistake, and its pickle hides that until somebody else needs the data."""
     numpy = sys.modules.get("numpy")
-    return (
-        numpy is not None and type(value) is numpy.ndarray and (value.dtype.kind == "O" or _has_objects(value.dtype))
-    )
-
-
-def _has_objects(dtype: Any) -> bool:
-    return dtype.names is not None and bool(dtype.hasobject)
+    if numpy is None or type(value) is not numpy.ndarray:
+        return
+    if value.dtype.kind == "O" or (value.dtype.names and value.dtype.hasobject):
+        check_dtype(value.dtype)
 
 
 def _dump_own(value: Any, found: OwnFormat, place: Place) -> Json:
