@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from exca.execution._array._layout import JobPaths
 from exca.execution._call import Call, Shared
-from exca.execution._clusters import choose_cluster, make_executor
+from exca.execution._clusters import choose_cluster, make_executor, worker_bound
 from exca.execution._job import Executor, Job, JobStatus
 from exca.execution._queued import job_from_folder
 from exca.execution._resources import Resources
@@ -34,4 +34,5 @@ __all__ = [
     "job_from_folder",
     "make_executor",
     "wait_all",
+    "worker_bound",
 ]

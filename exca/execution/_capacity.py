@@ -8,7 +8,7 @@ from pathlib import Path
 
 from exca.errors import InvalidInfra
 
-__all__ = ["allowed_cpus", "allowed_gpus"]
+__all__ = ["allowed_cpus", "allowed_gpus", "thread_limits"]
 
 
 def allowed_cpus(cgroup_root: Path = Path("/sys/fs/cgroup"), own_groups: Path = Path("/proc/self/cgroup")) -> int:
@@ -90,3 +90,12 @@ def allowed_gpus() -> list[str]:
         return [str(number) for number in range(len(os.listdir("/proc/driver/nvidia/gpus")))]
     except OSError:
         return []
+
+
+def thread_limits(threads: int) -> dict[str, str]:
+    """Threads of the numerical libraries in each worker, where the user has not set them.
+
+    Each library starts a thread per core by itself; with a worker per core, the square of it.
+    """
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    return {name: str(max(1, threads)) for name in names if name not in os.environ}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from exca.errors import InvalidInfra
-from exca.execution._capacity import allowed_cpus, allowed_gpus
+from exca.execution._capacity import allowed_cpus, allowed_gpus, thread_limits
 from exca.execution._inline import InlineExecutor
 from exca.execution._job import Executor
 from exca.execution._resources import Resources
@@ -16,7 +15,7 @@ from exca.execution._resources import Resources
 if TYPE_CHECKING:
     from exca.execution._queues import QueueExecutor
 
-__all__ = ["choose_cluster", "make_executor"]
+__all__ = ["choose_cluster", "make_executor", "worker_bound"]
 
 _ANSWER_S = 5.0  # a controller that takes longer is as good as none
 
@@ -50,10 +49,21 @@ def make_executor(
         return ThreadExecutor(resources.max_workers or _default_workers(resources))
     if cluster in ("local", "processpool"):
         return _make_queue(resources, cluster, logs, initializer)
-    raise InvalidInfra(
-        f"cluster={cluster!r} cannot be submitted to by this version: it knows None, 'auto', 'debug', 'local', "
-        "'processpool' and 'threadpool'"
-    )
+    from exca.execution._ordering import make_submitit_executor
+
+    return make_submitit_executor(resources, cluster, logs, initializer)
+
+
+def worker_bound(resources: Resources) -> int | None:
+    """How many workers would be alive at once, at most; None if only the scheduler knows.
+
+    Raises
+    ------
+    InvalidInfra: more GPUs are asked for than there are.
+    """
+    if choose_cluster(resources.cluster) in ("local", "processpool", "threadpool"):
+        return resources.max_workers or _default_workers(resources)
+    return resources.max_workers
 
 
 def choose_cluster(cluster: str | None) -> str | None:
@@ -98,18 +108,9 @@ def _make_queue(
         gpus=gpus,
         gpus_per_worker=(resources.gpus_per_node or 0) if gpus else 0,
     )
-    environment = ENVIRONMENT | _thread_limits(resources.cpus_per_task or allowed_cpus() // bounds.max_workers)
+    environment = ENVIRONMENT | thread_limits(resources.cpus_per_task or allowed_cpus() // bounds.max_workers)
     around = Surroundings(environment, resources.workdir, find_interpreter(resources.conda_env), initializer)
     return QueueExecutor(bounds, logs, around, tied=cluster == "processpool")
-
-
-def _thread_limits(threads: int) -> dict[str, str]:
-    """Threads of the numerical libraries in each worker, where the user has not set them.
-
-    Each library starts a thread per core by itself; with a worker per core, the square of it.
-    """
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-    return {name: str(max(1, threads)) for name in names if name not in os.environ}
 
 
 def _default_workers(resources: Resources) -> int:

@@ -13,6 +13,7 @@ from exca.execution._array._layout import CANCELLED, COMPLETED, NEVER_STARTED, R
 from exca.execution._array._outcome import Raised, load, rebuild
 from exca.execution._job import JobStatus
 from exca.execution._polling import poll
+from exca.execution._scheduled import track
 from exca.execution._tracking import TrackedArray
 
 __all__ = ["QueuedJob", "job_from_folder"]
@@ -165,9 +166,7 @@ def job_from_folder(path: str | Path) -> QueuedJob:
     except FileNotFoundError:
         raise FileNotFoundError(f"no job in {path}: it has no link {paths.ticket.name!r}") from None
     tickets, index = os.path.split(ticket)
-    array = ArrayPaths(os.path.dirname(tickets))
-    spec, _ = array.read_spec()
-    return QueuedJob(TrackedArray(array, spec), int(index))
+    return QueuedJob(track(ArrayPaths(os.path.dirname(tickets))), int(index))
 
 
 def _read_log(path: Path) -> str | None:

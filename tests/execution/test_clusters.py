@@ -71,10 +71,15 @@ def test_every_executor_fits_the_protocol(tmp_path: Path, cluster: str | None) -
     assert isinstance(make_executor(Resources(cluster=cluster), str(tmp_path)), Executor)
 
 
-@pytest.mark.parametrize("cluster", ["slurm", "nonsense"])
-def test_what_cannot_be_submitted_to(cluster: str) -> None:
-    with pytest.raises(InvalidInfra, match=f"cluster='{cluster}'"):
-        make_executor(Resources(cluster=cluster), "/logs")
+def test_clusters_that_are_not_there(programs: Path) -> None:
+    with pytest.raises(InvalidInfra, match=r"cluster='nonsense' is not known: there are None, 'auto', .*'slurm'"):
+        make_executor(Resources(cluster="nonsense"), "/logs")
+    with pytest.raises(InvalidInfra, match="cluster='slurm', but there is no sbatch on PATH"):
+        make_executor(Resources(cluster="slurm"), "/logs")
+    for name in ("sbatch", "srun"):
+        program(programs / name, "exit 0")
+    with pytest.raises(InvalidInfra, match=r"cluster='slurm' outlives this process.*set `folder`"):
+        make_executor(Resources(cluster="slurm"), None)
 
 
 def test_resources_that_one_machine_does_not_have() -> None:

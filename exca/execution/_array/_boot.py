@@ -1,5 +1,8 @@
 """Starts the supervisor of an array: ``python -P _boot.py ARRAY_FOLDER``.
 
+Or, on a node of a Slurm cluster, the agent of one of its workers: ``python -P _boot.py --slurm ARRAY_FOLDER FIRST``,
+where FIRST is the number of the worker that is element 0 of Slurm's array.
+
 Importing `exca` for real would bring pydantic (0.1 s, 30 MB) into every supervisor; bare package objects in its place
 let the files of this folder be imported as usual. They are forgotten before any call runs, so that calls get the
 real package.
@@ -28,6 +31,11 @@ def _forget_packages() -> None:
 
 if __name__ == "__main__":
     _place_bare_packages()
+    if sys.argv[1] == "--slurm":
+        from exca.execution._array._slurm_node import work
+
+        _forget_packages()
+        sys.exit(work(sys.argv[2], int(sys.argv[3])))
     from exca.execution._array._supervisor import supervise
 
     _forget_packages()

@@ -27,6 +27,11 @@ class Posting(NamedTuple):
     def write(self, array: ArrayPaths) -> None:
         write_atomically(array.folder / "posting.json", json.dumps(self._asdict()).encode(), durable=True)
 
+    @staticmethod
+    def is_there(array: ArrayPaths) -> bool:
+        """Whether a scheduler starts the workers of this array."""
+        return (array.folder / "posting.json").exists()
+
     @classmethod
     def read(cls, array: ArrayPaths) -> Posting:
         return cls(**json.loads((array.folder / "posting.json").read_bytes()))

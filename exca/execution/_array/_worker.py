@@ -21,7 +21,17 @@ from ._capture import captured
 from ._layout import COMPLETED, LOST, RAISED, ArrayPaths, JobPaths, Spec, Verdict, write_atomically
 from ._outcome import describe, dump
 
-__all__ = ["Interrupted", "WorkSite", "drain", "read_payload", "report_lost", "run_call", "take_calls", "update_state"]
+__all__ = [
+    "Interrupted",
+    "WorkSite",
+    "drain",
+    "load_call",
+    "read_payload",
+    "report_lost",
+    "run_call",
+    "take_calls",
+    "update_state",
+]
 
 _MISSES = 8  # calls found taken in a row before the tickets are listed again
 
@@ -160,7 +170,7 @@ def _attempt(site: WorkSite, index: int, paths: JobPaths) -> Verdict:
         site.prepare()
         payload = read_payload(paths)
         _show_name(payload["name"])
-        function, args = _load_call(site, payload)
+        function, args = load_call(site, payload)
     except BaseException as error:
         return _refuse(paths, error)
     site.at_work = function, args
@@ -187,7 +197,8 @@ def _attempt(site: WorkSite, index: int, paths: JobPaths) -> Verdict:
     return Verdict(COMPLETED)
 
 
-def _load_call(site: WorkSite, payload: dict[str, bytes]) -> tuple[Callable[..., object], tuple[object, ...]]:
+def load_call(site: WorkSite, payload: dict[str, bytes]) -> tuple[Callable[..., object], tuple[object, ...]]:
+    """The function of a stored call, and its arguments."""
     function, args = pickle.loads(payload["call"])
     arguments = list(args)
     for position, number in pickle.loads(payload["shared"]) if "shared" in payload else ():

@@ -1,0 +1,357 @@
+"""The agent: on the node, a process that a scheduler has started looks after one worker of an array.
+
+The calls run in a child, so that a call which takes its process down (a crash in C code, the kernel's OOM killer) is
+given a verdict with the reason at once, by a process that is still there, and the worker that comes next goes on with
+the array. The agent also listens to the scheduler: before the end of its time it has the call save its state and asks
+to be started again.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import NamedTuple
+
+from ._crew import Departure, oom_kills
+from ._layout import COMPLETED, LOST, ArrayPaths, Verdict
+from ._schedule import Posting, timeouts_of, worker_name
+from ._worker import Interrupted, WorkSite, report_lost, run_call, take_calls, update_state
+
+__all__ = ["Agent"]
+
+_TICK_S = 0.5  # how late a request to cancel may be noticed
+_GRACE_S = 5.0  # for a worker to leave when it has nothing left to do
+_EARLY_S = 60.0  # a scheduler's warning signal comes up to so much before its time (sbatch(1), --signal)
+_LATE_S = 30.0  # and its limits are looked at so often
+_BARREN = 3  # workers that end in a row without having begun a call: more of them would not help
+_ON_LOST_S = 60  # time limit of one call of `on_lost`
+_LEFT = 75  # EX_TEMPFAIL of sysexits.h: the worker has left calls to whoever comes next
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
+_LIBC = ctypes.CDLL(None)
+
+
+class Running(NamedTuple):
+    """The call that the worker is in."""
+
+    call: int
+    alone: bool  # it had the whole time of this agent for itself
+
+
+class Agent:
+    """Looks after the worker of one element of a scheduler's array.
+
+    Parameters
+    ----------
+    number: which worker of the array this is, from 0.
+    scheduler_id: what the scheduler calls it; the same when it starts it again.
+    requeue: asks the scheduler to start this element again; raises if it refuses.
+    warning: number of the signal that the scheduler sends before it ends the worker.
+    """
+
+    def __init__(
+        self, array: ArrayPaths, number: int, scheduler_id: str, requeue: Callable[[], None], warning: int
+    ) -> None:
+        self.array = array
+        self.spec, _ = array.read_spec()
+        self.posting = Posting.read(array)
+        self.name = worker_name(number, scheduler_id)
+        self._number = number
+        self._requeue = requeue
+        self.warning = warning
+        self._born = time.monotonic()
+        self._caught: set[int] = set()
+        self._passed: set[int] = set()  # what was handed on to the worker
+        self._begun = self._failed = 0
+        self._running: Running | None = None
+        self._said: set[str] = set()
+        self._oom_kills = oom_kills()
+
+    def run(self) -> int:
+        """Drain the array; returns the exit code for the scheduler. Leaves with SystemExit in each child."""
+        if sys.platform == "linux":
+            _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)  # what a call leaves running can be found, and ended
+        self._watch_signals()
+        again = os.path.lexists(f"{self.array.workers}/{self.name}")
+        barren = 0
+        while barren < _BARREN:
+            begun = self._begun
+            self._running = None
+            code = self._attend(*self._hire(again))
+            _end_children()
+            if code is None:  # the call is to begin anew
+                return self._begin_anew()
+            if code == 0:
+                return 1 if self._failed else 0
+            if not self._bury(code):
+                return 1
+            barren = 0 if self._begun > begun else barren + 1
+            again = True
+        print(f"{self.name}: {_BARREN} workers in a row ended before they began a call", file=sys.stderr)
+        return 1
+
+    # The worker: a child
+
+    def _hire(self, again: bool) -> tuple[int, int]:
+        """Start a worker; returns its process id, and where its reports arrive."""
+        reports, end = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        agent = os.getpid()
+        pid = os.fork()
+        if pid:
+            os.close(end)
+            return pid, reports
+        os.close(reports)
+        signal.set_wakeup_fd(-1)
+        if sys.platform == "linux":
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != agent:
+                os._exit(1)
+        Worker(self, end).work(again)
+        raise AssertionError("a worker leaves")
+
+    def calls(self, keep_going: Callable[[], bool], *, again: bool) -> Iterator[int]:
+        """The calls of this worker: first those it had begun when it was ended, if it was."""
+        array = self.array
+        indices = range(self.spec.size) if not self.posting.pinned else [self._number]
+        if again:
+            for index in indices:
+                if array.owner(index) == self.name and not array.has_ended(index) and keep_going():
+                    yield index
+        if not self.posting.pinned:
+            yield from take_calls(array, self.spec.size, self.name, keep_going)
+        elif keep_going() and array.take(self._number, self.name):
+            yield self._number
+
+    # Watching it
+
+    def _attend(self, child: int, reports: int) -> int | None:
+        """Watch a worker until it has ended; returns its exit code, or None if it is to begin anew."""
+        self._said.clear()
+        self._passed.clear()
+        idle_since: float | None = None
+        while True:
+            if self._wake in select.select([reports, self._wake], [], [], _TICK_S)[0]:
+                os.read(self._wake, 4096)
+            self._read_reports(reports)
+            pid, status = os.waitpid(child, os.WNOHANG)
+            if pid:
+                self._read_reports(reports)
+                os.close(reports)
+                code = os.waitstatus_to_exitcode(status)
+                return None if code == _LEFT and self._caught else code
+            if "done" in self._said:  # threads that a call has left behind may keep it
+                idle_since = idle_since or time.monotonic()
+                if time.monotonic() > idle_since + _GRACE_S:
+                    os.kill(child, signal.SIGKILL)
+                    os.waitpid(child, 0)
+                    os.close(reports)
+                    return 0
+            elif self._heed(child):
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                os.close(reports)
+                return None
+
+    def _heed(self, child: int) -> bool:
+        """Pass on what the scheduler or the user wants; True if the call is to begin anew, in another life."""
+        running = self._running
+        if running and self.array.sentence_of(running.call):
+            os.kill(child, signal.SIGKILL)
+        for number in self._caught - self._passed:
+            os.kill(child, number)
+            if number == signal.SIGTERM or self._said & {"saved", "cannot save"}:
+                self._passed.add(number)  # else again, as it may just have been forked
+        if self._ends_now() and running and running.alone:
+            os.kill(child, signal.SIGKILL)  # `_bury` says that it timed out
+        return "cannot save" in self._said and not (running and running.alone and self._is_late())
+
+    def _is_late(self) -> bool:
+        """Whether the warning was about the time limit, as opposed to preemption."""
+        limit = self.posting.limit_s
+        return limit is not None and self._age_s() > limit - self.posting.warning_s - _EARLY_S - _LATE_S
+
+    def _ends_now(self) -> bool:
+        limit = self.posting.limit_s
+        return signal.SIGTERM in self._caught and limit is not None and self._age_s() > limit - _LATE_S
+
+    def _age_s(self) -> float:
+        return time.monotonic() - self._born
+
+    def _read_reports(self, reports: int) -> None:
+        while select.select([reports], [], [], 0)[0]:
+            text = os.read(reports, 65536).decode()
+            if not text:
+                return
+            for line in text.splitlines():
+                word, _, rest = line.partition(" ")
+                if word == "begin":
+                    self._running = Running(int(rest), alone=self._begun == 0)
+                    self._begun += 1
+                elif word == "end":
+                    self._running = None
+                    self._failed += rest != COMPLETED
+                else:
+                    self._said.add(line)
+
+    # Ends
+
+    def _bury(self, code: int) -> bool:
+        """A worker died: give its call a verdict; False if this agent is to leave, too."""
+        running, self._running = self._running, None
+        if running is None or self.array.has_ended(running.call):
+            return not self._caught
+        verdict = self.array.sentence_of(running.call)
+        if verdict is None and self._ends_now():
+            verdict = Verdict(LOST, f"timed out after {(self.posting.limit_s or 0) / 60:g} min (timeout_min)")
+        if verdict is None and signal.SIGTERM in self._caught:
+            return False  # cancelled, or about to be started again: the scheduler knows
+        self._pronounce(running.call, verdict or Verdict(LOST, self._explain(code)))
+        return not self._caught and not self.posting.pinned
+
+    def _explain(self, code: int) -> str:
+        reason = Departure(self.name, code).reason
+        if code == -signal.SIGKILL and oom_kills() > self._oom_kills:
+            self._oom_kills = oom_kills()
+            return f"{reason}, probably out of memory: the kernel has just killed for memory on {os.uname().nodename}"
+        return f"{reason} on {os.uname().nodename}"
+
+    def _begin_anew(self) -> int:
+        """Ask the scheduler to start this worker again."""
+        running, late = self._running, self._is_late()
+        if late and "saved" in self._said:
+            count = timeouts_of(self.array, self.name, one_more=True)
+            if count > self.posting.max_timeouts and running:
+                minutes = (self.posting.limit_s or 0) / 60
+                self._pronounce(running.call, Verdict(LOST, f"timed out {count} times after {minutes:g} min each"))
+                return 1
+        try:
+            self._requeue()
+        except Exception as error:
+            if running:
+                why = "out of time" if late else "preempted"
+                self._pronounce(running.call, Verdict(LOST, f"{why}, and could not be requeued: {error}"))
+            return 1
+        print(f"{self.name}: requeued", file=sys.stderr, flush=True)
+        return 1
+
+    def _pronounce(self, index: int, verdict: Verdict) -> None:
+        self._failed += 1
+        paths = self.array.job(self.spec, index)
+        pid = os.fork()
+        if pid:
+            os.waitpid(pid, 0)
+        else:  # `on_lost` imports the user's code, and might hang or crash
+            try:
+                for number in (self.warning, signal.SIGTERM):
+                    signal.signal(number, signal.SIG_DFL)
+                signal.alarm(_ON_LOST_S)
+                WorkSite(self.array, self.spec).prepare()
+                report_lost(paths, verdict.reason)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(0)
+        update_state(paths, status=verdict.kind, reason=verdict.reason, ended=time.time())
+        self.array.end(index, verdict)
+
+    def _watch_signals(self) -> None:
+        self._wake, wake_end = os.pipe()
+        for end in (self._wake, wake_end):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
+        for number in (self.warning, signal.SIGTERM):
+            signal.signal(number, self._catch)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def _catch(self, number: int, _: FrameType | None) -> None:
+        if number not in self._caught:
+            os.write(2, f"{self.name}: {signal.Signals(number).name} after {self._age_s():.0f} s\n".encode())
+        self._caught.add(number)
+
+
+class Worker:
+    """The child: runs the calls."""
+
+    def __init__(self, agent: Agent, reports: int) -> None:
+        self._agent = agent
+        self._reports = reports
+        self._leaving = False
+        self._site: WorkSite | None = None
+
+    def work(self, again: bool) -> None:
+        """Run calls until none is left, or until it is time to leave; ends in SystemExit."""
+        agent = self._agent
+        for number in (agent.warning, signal.SIGTERM):
+            signal.signal(number, self._save)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._site = WorkSite.enter(agent.array, agent.name)
+        try:
+            for index in agent.calls(lambda: not self._leaving, again=again):
+                self._report(f"begin {index}")
+                self._report(f"end {run_call(self._site, index, agent.name).kind}")
+        except Interrupted:
+            self._leaving = True
+        if self._leaving:
+            raise SystemExit(_LEFT)
+        self._report("done")
+        raise SystemExit(0)
+
+    def _save(self, number: int, _: FrameType | None) -> None:
+        """The time of the worker is about to end: have the call save its state, if it can."""
+        site = self._site
+        if site is not None and site.process != os.getpid():
+            return  # a process that the call has forked
+        self._leaving = True
+        at_work = None if site is None else site.at_work
+        if site is None or at_work is None or site.interrupted:
+            return
+        function, arguments = at_work
+        save = getattr(function, "checkpoint", None)
+        if save is None:
+            if number != signal.SIGTERM:
+                self._report("cannot save")
+            return
+        site.interrupted = True
+        try:
+            save(*arguments)
+        except Exception:  # the user's code; what it saved before must do
+            traceback.print_exc()
+        self._report("saved")
+        raise Interrupted
+
+    def _report(self, line: str) -> None:
+        os.write(self._reports, f"{line}\n".encode())
+
+
+def _end_children() -> None:
+    """Kill what the worker has left running; orphans have become children of this process."""
+    while children := _children():
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def _children() -> list[int]:
+    me = str(os.getpid())
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat") as file:
+                    parent = file.read().rpartition(")")[2].split()[1]
+            except OSError:  # it has just ended
+                continue
+            if parent == me:
+                found.append(int(name))
+    return found

@@ -1,0 +1,171 @@
+"""An array whose workers a scheduler starts, as seen by a process that waits for it."""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from exca.execution._array._layout import CANCELLED, LOST, NEVER_STARTED, ArrayPaths, Spec, Verdict
+from exca.execution._array._schedule import Posting, Schedule
+from exca.execution._sighting import FORGOTTEN, Sighting
+from exca.execution._tracking import TrackedArray
+
+__all__ = ["ScheduledArray", "Watch", "track"]
+
+_SUBMITTING_S = 300.0  # a submission that has not been answered for so long has died with its submitter
+_SETTLING_S = 30.0  # whoever gave a call its ticket to end it has done so by then
+_TAIL = 3  # lines of a worker's log that a message quotes
+
+
+class Watch(Protocol):
+    """Somebody who can be asked about a scheduler's jobs."""
+
+    def sighting(self, schedule: Schedule, job: str) -> Sighting:
+        """What is known of one of the scheduler's jobs."""
+
+    def cancel(self, schedule: Schedule, jobs: Sequence[str]) -> None:
+        """Ask the scheduler to end some of its jobs."""
+
+
+class ScheduledArray(TrackedArray):
+    """An array whose workers a scheduler starts.
+
+    Files come first: a call that has its verdict costs no question. The scheduler's word counts only for calls without
+    one, and only if it says that nobody is left who might end them.
+    """
+
+    def __init__(self, paths: ArrayPaths, spec: Spec) -> None:
+        super().__init__(paths, spec)
+        self._posting = Posting.read(paths)
+        self._schedule: Schedule | None = None
+
+    def verdict(self, index: int) -> Verdict | None:
+        if str(index) not in self._list_ended() and self._may_end(index):
+            return None
+        return self.paths.verdict(index) or self._settle(index)
+
+    def is_supervised(self) -> bool:
+        """Whether a worker of the array may still take calls, as far as is known."""
+        schedule = self.schedule()
+        return schedule is None or any(not self._sighting(schedule, job).ended for job in schedule.ids)
+
+    def cancel(self, index: int) -> None:
+        schedule = self.schedule()
+        if self.paths.take(index, "cancelled"):
+            self.end(index, Verdict(CANCELLED, "cancelled before it started"))
+        elif self.verdict(index) is None:  # the worker's agent, on its node, sees this and ends it
+            self.paths.sentence(index, Verdict(CANCELLED, "cancelled while it ran"))
+        else:
+            return
+        if schedule and self._posting.pinned:
+            watch_for(schedule.cluster, schedule.uid).cancel(schedule, [schedule.ids[index]])
+
+    def schedule(self) -> Schedule | None:
+        """Where the workers are; None if that is not known (yet)."""
+        if self._schedule is None:
+            self._schedule = Schedule.read(self.paths)
+        return self._schedule
+
+    def _sighting(self, schedule: Schedule, job: str) -> Sighting:
+        return watch_for(schedule.cluster, schedule.uid).sighting(schedule, job)
+
+    def _may_end(self, index: int) -> bool:
+        schedule = self.schedule()
+        if schedule is None:
+            return self._is_being_submitted()
+        if self._posting.pinned:
+            return not self._sighting(schedule, schedule.ids[index]).ended
+        owner = self.paths.owner(index)
+        if owner is not None and "@" in owner:
+            return not self._sighting(schedule, owner.partition("@")[2]).ended
+        return self.is_supervised()
+
+    def _is_being_submitted(self) -> bool:
+        try:
+            return time.time() - os.stat(self.paths.spec).st_mtime < _SUBMITTING_S
+        except FileNotFoundError:
+            return False
+
+    def _settle(self, index: int) -> Verdict | None:
+        """No worker is left that could end the call, the scheduler says."""
+        if not self.paths.folder.exists():
+            return Verdict(LOST, f"the folder of its array, {self.paths.folder}, has gone")
+        schedule = self.schedule()
+        owner = self.paths.owner(index)
+        try:
+            if owner is None and self.paths.take(index, "reader"):
+                return self.end(index, self._never_started(index, schedule))
+        except OSError:  # somebody else's folder
+            return Verdict(LOST, f"its worker ended; {self._last_words()}")
+        owner = self.paths.owner(index) or ""
+        if "@" not in owner and time.time() - os.lstat(f"{self.paths.tickets}/{index}").st_mtime < _SETTLING_S:
+            return self.paths.verdict(index)  # somebody is about to say
+        verdict = self.paths.sentence_of(index)
+        if verdict is None:
+            verdict = self._died(schedule, owner.partition("@")[2])
+        return self.paths.verdict(index) or self.end(index, verdict)
+
+    def _died(self, schedule: Schedule | None, job: str) -> Verdict:
+        sighting = self._sighting(schedule, job) if schedule and job else FORGOTTEN
+        kind = CANCELLED if sighting.state == "CANCELLED" else LOST
+        return Verdict(kind, f"{sighting.reason}; {self._log_end(job)}")
+
+    def _never_started(self, index: int, schedule: Schedule | None) -> Verdict:
+        """Nobody took the call: it can be submitted again, unless its workers cannot even begin."""
+        if schedule is None:
+            return Verdict(NEVER_STARTED, "its submitter ended before the scheduler had answered")
+        jobs = [schedule.ids[index]] if self._posting.pinned else schedule.ids
+        seen = {job: self._sighting(schedule, job) for job in jobs}
+        if all(sighting.state == "CANCELLED" for sighting in seen.values()):
+            return Verdict(CANCELLED, f"cancelled in Slurm before it started (job {jobs[0]})")
+        begun = os.listdir(self.paths.workers)
+        for job, sighting in seen.items():
+            if sighting.state in ("FAILED", "COMPLETED", "BOOT_FAIL") and not any(
+                name.partition("@")[2] == job for name in begun
+            ):
+                return Verdict(LOST, f"its worker could not begin: {sighting.reason}; {self._log_end(job)}")
+        reasons = dict.fromkeys(sighting.reason for sighting in seen.values())
+        return Verdict(NEVER_STARTED, f"no worker was left to take it: {'; '.join(list(reasons)[:3])}")
+
+    def _log_end(self, job: str) -> str:
+        """Where the log of a worker is, and what stands at its end."""
+        log = self.paths.folder / "scheduler" / f"{job}_0_log.err"
+        try:
+            lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        except OSError:
+            return f"no log in {log}"
+        return f"{log} ends with: {' / '.join(lines[-_TAIL:]) or 'nothing'}"
+
+
+def watch_for(cluster: str, uid: int) -> Watch:
+    """Whom to ask about the jobs of a scheduler."""
+    if cluster == "slurm":
+        from exca.execution._slurm import watch_of
+
+        return watch_of(uid)
+    from exca.execution._submitit import plugin_watch
+
+    return plugin_watch(cluster)
+
+
+# What this process has opened: the jobs of one array share one listing of its folder.
+_opened: weakref.WeakValueDictionary[Path, TrackedArray] = weakref.WeakValueDictionary()
+
+
+def track(paths: ArrayPaths) -> TrackedArray:
+    """The array of a folder, as this process sees it.
+
+    Raises
+    ------
+    FileNotFoundError: it has gone.
+    """
+    array = _opened.get(paths.folder)
+    if array is None:
+        spec, _ = paths.read_spec()
+        array = ScheduledArray(paths, spec) if Posting.is_there(paths) else TrackedArray(paths, spec)
+        _opened[paths.folder] = array
+    return array

@@ -1,0 +1,148 @@
+"""What Slurm knows of our jobs: one question for all of them, asked less and less often."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from exca.execution._array._schedule import Schedule
+from exca.execution._sighting import ALIVE, FORGOTTEN, UNKNOWN, Sighting
+
+__all__ = ["SlurmWatch", "cancel_elements", "largest_array", "watch_of"]
+
+_FIRST_PAUSE_S: Final = 2.0
+_LONGEST_PAUSE_S: Final = 30.0
+_PATIENCE_S: Final = 40.0  # a controller that is away answers after two to four times MessageTimeout (10 s)
+_LARGEST_ARRAY: Final = 1001  # Slurm's own default of MaxArraySize
+_AT_ONCE: Final = 500  # ids on one command line
+_LOG = logging.getLogger(__name__)
+
+# The job state codes of squeue(1) that are final; whatever else there may be, a job in that state goes on.
+_ENDS: Final = {
+    "BOOT_FAIL": "its node failed to boot",
+    "CANCELLED": "cancelled in Slurm",
+    "COMPLETED": "its Slurm job has ended",
+    "DEADLINE": "its Slurm job could not end before its deadline",
+    "FAILED": "its Slurm job failed",
+    "NODE_FAIL": "its node failed",
+    "OUT_OF_MEMORY": "out of memory (mem_gb)",
+    "PREEMPTED": "preempted",
+    "REVOKED": "its Slurm job was revoked",
+    "TIMEOUT": "timed out (timeout_min)",
+}
+
+
+class SlurmWatch:
+    """The jobs of one user, as the controller describes them.
+
+    It is asked for all of the user's jobs at once, as it can answer that from an index, and then as rarely as nothing
+    new is to be expected: every 2 s at first, every 30 s in the end.
+    """
+
+    def __init__(self, uid: int) -> None:
+        self._uid = uid
+        self._jobs: dict[str, tuple[str, str, str]] = {}  # id: comment, state, reason
+        self._asked = 0.0  # time of the last answer, in seconds since the epoch
+        self._next = float("-inf")
+        self._pause = _FIRST_PAUSE_S
+        self._away = False
+        self._known: set[str] = set()
+
+    def sighting(self, schedule: Schedule, job: str) -> Sighting:
+        """What is known of one job of the schedule."""
+        self._ask_if_due(schedule)
+        if self._asked <= schedule.submitted:
+            return UNKNOWN
+        comment, state, reason = self._jobs.get(job, ("", "", ""))
+        if schedule.token not in comment:  # never heard of, forgotten, or another's who got the same id
+            return FORGOTTEN
+        if state not in _ENDS:
+            return ALIVE
+        detail = f" ({reason})" if reason not in ("", "None") else ""
+        return Sighting(state, f"{_ENDS[state]}{detail}, Slurm job {job} is {state}")
+
+    def cancel(self, schedule: Schedule, jobs: Sequence[str]) -> None:  # noqa: ARG002 - plugins need the schedule
+        cancel_elements(jobs)
+        self._expect_news()
+
+    def _ask_if_due(self, schedule: Schedule) -> None:
+        if schedule.token not in self._known:
+            self._known.add(schedule.token)
+            if self._asked <= schedule.submitted and not self._away:
+                self._expect_news()
+        if time.monotonic() >= self._next:
+            self._ask()
+            self._next = time.monotonic() + self._pause
+            self._pause = min(1.5 * self._pause, _LONGEST_PAUSE_S)
+
+    def _expect_news(self) -> None:
+        self._pause = _FIRST_PAUSE_S
+        self._next = min(self._next, time.monotonic())
+
+    def _ask(self) -> None:
+        asked = time.time()
+        command = ["squeue", "--noheader", "--array", "--states=all", f"--user={self._uid}", "--format=%i|%T|%r|%k"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, errors="replace")
+            problem = done.stderr.strip() if done.returncode else ""
+        except (OSError, subprocess.TimeoutExpired) as error:
+            problem = str(error)
+        if problem:
+            if not self._away:
+                _LOG.warning("Slurm does not answer (%s); its jobs are waited for all the same", problem)
+            self._away = True
+            return
+        if self._away:
+            _LOG.warning("Slurm answers again")
+            self._away = False
+        self._asked = asked
+        jobs = {}
+        for line in done.stdout.splitlines():
+            job, state, reason, comment = (line.split("|", 3) + [""] * 3)[:4]
+            jobs[job] = comment, state, reason
+        if jobs != self._jobs:
+            self._pause = min(self._pause, 2 * _FIRST_PAUSE_S)
+        self._jobs = jobs
+
+
+@functools.cache
+def watch_of(uid: int) -> SlurmWatch:
+    """The one watch of a user's jobs in this process."""
+    return SlurmWatch(uid)
+
+
+def cancel_elements(jobs: Sequence[str]) -> None:
+    """Ask Slurm to end jobs; those that have ended, or that it does not know, are passed over."""
+    for start in range(0, len(jobs), _AT_ONCE):
+        command = ["scancel", "--quiet", *jobs[start : start + _AT_ONCE]]
+        try:
+            subprocess.run(command, capture_output=True, timeout=_PATIENCE_S, check=True, text=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            detail = getattr(error, "stderr", None) or error
+            _LOG.warning("scancel of %d jobs failed: %s", len(jobs), detail)
+
+
+@functools.cache
+def largest_array() -> int:
+    """How many elements an array may have (``MaxArraySize`` of slurm.conf(5))."""
+    try:
+        done = subprocess.run(
+            ["scontrol", "show", "config"], capture_output=True, text=True, timeout=_PATIENCE_S, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return _LARGEST_ARRAY
+    for line in done.stdout.splitlines():
+        name, _, value = line.partition("=")
+        if name.strip() == "MaxArraySize" and value.strip().isdigit():
+            return max(1, int(value))
+    return _LARGEST_ARRAY
+
+
+def is_inside_job() -> bool:
+    """Whether this process is part of a Slurm job."""
+    return "SLURM_JOB_ID" in os.environ

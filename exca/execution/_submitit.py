@@ -1,0 +1,237 @@
+"""Hands arrays to a scheduler through submitit: Slurm, and whatever else has a plugin.
+
+The one file that imports submitit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import shlex
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import submitit
+from submitit.core import plugins
+from submitit.slurm.slurm import SlurmExecutor, SlurmJobEnvironment
+
+from exca.errors import InvalidInfra, SubmissionFailed
+from exca.execution._array._agent import Agent
+from exca.execution._array._layout import ArrayPaths
+from exca.execution._array._schedule import Posting, Schedule
+from exca.execution._call import Call
+from exca.execution._job import Job
+from exca.execution._places import Place, choose_place
+from exca.execution._queued import QueuedJob
+from exca.execution._scheduled import track
+from exca.execution._sighting import ALIVE, FORGOTTEN, Sighting
+from exca.execution._slurm import cancel_elements, is_inside_job, largest_array
+from exca.execution._spawning import interpreter_flags
+from exca.execution._writing import Surroundings, remove_array, write_array
+
+__all__ = ["Order", "SubmititExecutor", "known_clusters", "plugin_watch"]
+
+_BOOT = Path(__file__).parent / "_array" / "_boot.py"
+_TRIES_S = (2.0, 5.0, 15.0)  # pauses before a submission is tried again
+_PASSING = ("unable to contact", "timed out", "connection refused", "temporarily", "try again")
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to ask of a scheduler for each worker.
+
+    Attributes
+    ----------
+    cluster: name of a submitit executor.
+    parameters: for `update_parameters` of submitit's `SlurmExecutor`, or for a plugin of its `AutoExecutor`.
+    max_workers: workers at once; fewer than there are calls, and they share the calls out among themselves.
+    limit_s: how long a worker may live; None: what the scheduler gives.
+    warning_s: how long before that it gets a signal.
+    parallel: whether a call runs as several processes, which have a worker for themselves then.
+    """
+
+    cluster: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    max_workers: int | None = None
+    limit_s: float | None = None
+    warning_s: float = 90.0
+    parallel: bool = False
+
+
+class SubmititExecutor:
+    """Runs each array of calls under a scheduler.
+
+    Parameters
+    ----------
+    logs: template of a job's folder, which the nodes see too.
+    """
+
+    def __init__(self, order: Order, logs: str, around: Surroundings) -> None:
+        self._order = order
+        self._logs = logs
+        self._around = around
+
+    def submit(self, calls: Sequence[Call]) -> list[Job]:
+        if not calls:
+            return []
+        place = choose_place(self._logs)
+        spec = write_array(place, calls, self._around, None)
+        workers = min(len(calls), self._order.max_workers or len(calls))
+        pinned = workers == len(calls) or self._order.parallel
+        count = len(calls) if pinned else workers
+        posting = Posting(pinned, self._order.limit_s, self._order.warning_s)
+        try:
+            posting.write(place.paths)
+            self._start(place, count, calls[0].name, workers)
+        except BaseException:
+            remove_array(place, spec)
+            raise
+        array = track(place.paths)
+        return [QueuedJob(array, index) for index in range(len(calls))]
+
+    def _start(self, place: Place, count: int, name: str, at_once: int) -> None:
+        """Have the scheduler start the workers: one array, or several where one would be too large."""
+        largest = largest_array() if self._order.cluster == "slurm" else count
+        ids: list[str] = []
+        submitted = time.time()
+        try:
+            for first in range(0, count, largest):
+                part = range(first, min(first + largest, count))
+                ids += self._submit_part(place, part, name, at_once)
+        except BaseException:
+            if self._order.cluster == "slurm":
+                cancel_elements(ids)
+            raise
+        schedule = Schedule(self._order.cluster, submitted, os.getuid(), place.array, ids)
+        schedule.write(place.paths)
+        arrays = sorted({job.partition("_")[0] for job in ids})
+        _LOG.info("%d workers submitted to %s: %s", count, self._order.cluster, ", ".join(arrays))
+
+    def _submit_part(self, place: Place, part: range, name: str, at_once: int) -> list[str]:
+        for pause in (*_TRIES_S, None):
+            try:
+                return self._submit_once(place, part, name, at_once)
+            except (submitit.core.utils.FailedJobError, submitit.core.utils.FailedSubmissionError, OSError) as error:
+                text = " ".join(str(error).split())
+                if pause is None or not any(phrase in text.lower() for phrase in _PASSING):
+                    raise SubmissionFailed(f"{self._order.cluster} did not take the jobs: {text}") from error
+                # If it was taken after all, the workers of one attempt find the calls taken by those of the other.
+                _LOG.warning("%s does not answer (%s); trying again in %g s", self._order.cluster, text, pause)
+                time.sleep(pause)
+        raise AssertionError("the last attempt raises")
+
+    def _submit_once(self, place: Place, part: range, name: str, at_once: int) -> list[str]:
+        executor = self._make_executor(place, part, name, at_once)
+        with _outside_jobs():
+            # `batch` would leave the only job of an array of one pending, and log what we raise.
+            jobs = executor.submit_array([ArrayWorker(str(place.paths.folder), number) for number in part])
+        return [str(job.job_id) for job in jobs]
+
+    def _make_executor(self, place: Place, part: range, name: str, at_once: int) -> submitit.Executor:
+        folder, order = place.paths.folder / "scheduler", self._order
+        try:
+            if order.cluster == "slurm":
+                executor = SlurmExecutor(folder, python=self._slurm_command(place, part))
+                executor.update_parameters(job_name=name, **self._slurm_parameters(place, at_once))
+                return executor
+            plugin = submitit.AutoExecutor(folder, cluster=order.cluster)
+            plugin.update_parameters(name=name, **order.parameters)
+            return plugin
+        except (AssertionError, NameError, TypeError, ValueError) as error:
+            raise InvalidInfra(f"cluster={order.cluster!r} does not take these resources: {error}") from error
+
+    def _slurm_command(self, place: Place, part: range) -> str:
+        """How the nodes start a worker.
+
+        They need no submitit, which with numpy costs each worker 0.15 s and 30 MB: what submitit would have run comes
+        after our own arguments, and is not looked at.
+        """
+        start = [self._around.interpreter, "-P", *interpreter_flags(), str(_BOOT), "--slurm"]
+        command = shlex.join([*start, str(place.paths.folder), str(part.start)])
+        # Without srun, the signal before the end must come to Python and not to the shell around it.
+        return command if self._order.parameters["use_srun"] else f"exec {command}"
+
+    def _slurm_parameters(self, place: Place, at_once: int) -> dict[str, Any]:
+        parameters = dict(self._order.parameters)
+        comment = parameters.get("comment")
+        parameters["comment"] = f"{comment} {place.array}" if comment else place.array
+        parameters["array_parallelism"] = at_once
+        delay_s = parameters["signal_delay_s"] = int(self._order.warning_s)
+        if not parameters["use_srun"]:  # sbatch(1): "B:" is for the batch process itself
+            signal = {"signal": f"B:{SlurmJobEnvironment.USR_SIG}@{delay_s}"}
+            parameters["additional_parameters"] = signal | parameters["additional_parameters"]
+        return parameters
+
+
+class ArrayWorker:
+    """What submitit runs, for schedulers other than Slurm: the agent of one worker."""
+
+    def __init__(self, folder: str, number: int) -> None:
+        self.folder = folder
+        self.number = number
+
+    def __call__(self) -> None:
+        env = submitit.JobEnvironment()
+        array = ArrayPaths(self.folder)
+
+        def requeue() -> None:
+            env._requeue(Posting.read(array).max_timeouts)
+
+        agent = Agent(array, self.number, env.job_id, requeue, int(env._usr_sig()))
+        code = agent.run()
+        if code:
+            raise RuntimeError(f"some calls of {self.folder} failed: see the logs of the jobs")
+
+
+def known_clusters() -> list[str]:
+    """Names of the executors that submitit knows, its plugins' too."""
+    return sorted(plugins.get_executors())
+
+
+class PluginWatch:
+    """The jobs of a submitit plugin, as it describes them itself."""
+
+    def __init__(self, cluster: str) -> None:
+        self._job_class = plugins.get_executors()[cluster].job_class
+
+    def sighting(self, schedule: Schedule, job: str) -> Sighting:
+        watcher = self._job_class.watcher
+        watcher.register_job(job)
+        if not watcher.is_done(job):
+            return ALIVE
+        state = watcher.get_state(job)
+        if state == "UNKNOWN":
+            return FORGOTTEN
+        return Sighting(state, f"its {schedule.cluster} job {job} is {state}")
+
+    def cancel(self, schedule: Schedule, jobs: Sequence[str]) -> None:  # noqa: ARG002 - Slurm needs no more
+        for job in jobs:
+            with contextlib.suppress(Exception):  # it has ended; the plugin's own errors are of no known type
+                self._job_class(folder="/", job_id=job).cancel(check=False)
+
+
+@functools.cache
+def plugin_watch(cluster: str) -> PluginWatch:
+    """The one watch of a plugin's jobs in this process."""
+    if cluster not in plugins.get_executors():
+        raise InvalidInfra(f"the submitit plugin {cluster!r}, which has submitted these jobs, is not installed here")
+    return PluginWatch(cluster)
+
+
+@contextlib.contextmanager
+def _outside_jobs() -> Iterator[None]:
+    """Hide the Slurm job that this process is part of, or its settings would become those of the jobs it submits."""
+    if not is_inside_job():
+        yield
+        return
+    configuration = os.environ.get("SLURM_CONF")  # the clients would look in the wrong place
+    with submitit.helpers.clean_env():
+        if configuration is not None:
+            os.environ["SLURM_CONF"] = configuration
+        yield
