@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from pydantic import BaseModel
+from pydantic import AliasPath, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from exca.discriminated import DiscriminatedModel
+from exca.identity import input_key
 
 from ._defaults import default_of, plain_default
-from ._fields import Shape, shape_of, tree_keys
+from ._fields import Shape, all_keys, shape_of, tree_keys
+from ._forms import form_of
 from ._schema import Entry, Option, Schema, Site, Tree
-from ._text import MISSING, UNSHOWN, held, same
+from ._text import MISSING, UNSHOWN, same
 
 __all__ = ["PRESETS", "schema_of"]
 
@@ -77,20 +78,28 @@ class _Builder:
                 continue
             value = default_of(info) if given is None else given.__dict__.get(name, PydanticUndefined)
             below = place.below(keys[name], model)
-            entries[keys[name]] = self._entry(info, name, value, below, given is not None)
-        return Tree(model, entries, dict(given.__pydantic_extra__ or {}) if given is not None else {})
+            entry = self._entry(info, name, value, below, given is not None)
+            path = input_key(model, name)
+            entries[keys[name]] = replace(
+                entry,
+                annotation=None if callable(info.discriminator) else info.annotation,
+                form=form_of(info.annotation),
+                place=path if isinstance(path, AliasPath) else None,
+            )
+        extra = dict(given.__pydantic_extra__ or {}) if given is not None else {}
+        return Tree(model, entries, extra, _aliases(model, entries))
 
     def _entry(self, info: FieldInfo, name: str, value: Any, place: _Place, instance: bool) -> Entry:
         shape = shape_of(info)
         if not _has_nodes(shape, info, value, place):
-            named = isinstance(value, enum.Enum) and shape.object_of(value.value) is value
-            default = held(value.value) if named else plain_default(info, value)
+            default = plain_default(info, value)
             if instance and default == UNSHOWN and value is not PydanticUndefined:
                 default = f"<default of {place.group.replace('/', '.')}>"
                 self.objects[default] = value
             if shape.kind != "value":
                 shape = replace(shape, kind="value", members={}, open=True)
-            return Entry(name, shape, info.is_required(), default)
+            member = type(value) if shape.is_loose and isinstance(value, BaseModel) else None
+            return Entry(name, shape, info.is_required(), default, member=member)
         given = value if isinstance(value, BaseModel) else None
         if shape.kind == "union":
             site = self._union(shape, value, place)
@@ -158,6 +167,13 @@ class _Builder:
         while not same(self._taken.setdefault((place.group, name), node), node):
             name = f"{place.owner}_{name}"
         return name
+
+
+def _aliases(model: type[BaseModel], entries: Mapping[str, Entry]) -> dict[str, str]:
+    """Return the keys in the tree of the other keys by which a model takes its fields."""
+    others = {other: key for key, entry in entries.items() for other in all_keys(model, entry.name)}
+    paths = {str(entry.place.path[0]) for entry in entries.values() if entry.place is not None}
+    return {other: key for other, key in others.items() if other not in entries and other not in paths}
 
 
 def _has_nodes(shape: Shape, info: FieldInfo, value: Any, place: _Place) -> bool:

@@ -12,6 +12,8 @@ from pydantic_core import PydanticUndefined
 from exca.errors import IdentityError
 from exca.identity import export
 
+from ._enums import named, with_members
+from ._forms import form_of
 from ._text import MISSING, UNSHOWN, held
 
 __all__ = ["default_of", "plain_default"]
@@ -60,8 +62,10 @@ def plain_default(info: FieldInfo, value: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an unvalidated default may not be of the declared type
             data = export(probe.model_construct(value=value))
-        plain = next(iter(data.values()))
-        again = next(iter(dict(probe.model_validate(data)).values()))
+        key, plain = next(iter(data.items()))
+        plain = named(value, plain)
+        read = {key: with_members(plain, form_of(info.annotation))}
+        again = next(iter(dict(probe.model_validate(read)).values()))
         return held(plain) if type(again) is type(value) and bool(again == value) else UNSHOWN
     except (ValidationError, IdentityError, ValueError, TypeError, StopIteration):
         return UNSHOWN

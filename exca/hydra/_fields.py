@@ -15,7 +15,7 @@ from exca.discriminated import DiscriminatedModel
 from exca.identity import input_key
 from exca.infra import BaseInfra
 
-__all__ = ["Shape", "all_keys", "allows_extra", "forbids_extra", "is_infra", "shape_of", "tree_keys"]
+__all__ = ["Shape", "all_keys", "allows_extra", "alternatives", "forbids_extra", "is_infra", "shape_of", "tree_keys"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +83,14 @@ def tree_keys(model: type[BaseModel]) -> dict[str, str]:
     return {name: key if isinstance(key, str) else name for name, key in keys.items()}
 
 
-def all_keys(model: type[BaseModel]) -> list[str]:
-    """Return every key by which a model may take its fields: their names and all their aliases."""
-    keys: dict[str, None] = {}
-    for name, info in model.model_fields.items():
-        aliases = info.validation_alias
-        choices = aliases.choices if isinstance(aliases, AliasChoices) else [aliases, info.alias]
-        firsts = [choice.path[0] if isinstance(choice, AliasPath) else choice for choice in choices]
-        keys.update(dict.fromkeys([name, *(str(first) for first in firsts if first is not None)]))
-    return list(keys)
+def all_keys(model: type[BaseModel], name: str) -> list[str]:
+    """Return every key by which a model takes a field: its aliases, its name unless it goes by an alias only."""
+    key = input_key(model, name)
+    keys: list[str | AliasPath] = [name if isinstance(key, AliasPath) else key]
+    alias = model.model_fields[name].validation_alias
+    if alias is not None and model.model_config.get("validate_by_alias") is not False:
+        keys += alias.choices if isinstance(alias, AliasChoices) else [alias]
+    return list(dict.fromkeys(str(key.path[0]) if isinstance(key, AliasPath) else key for key in keys))
 
 
 def shape_of(info: FieldInfo) -> Shape:
@@ -106,7 +105,7 @@ def shape_of(info: FieldInfo) -> Shape:
     >>> shape_of(Net.model_fields["model"]).kind
     'optional'
     """
-    found = list(_alternatives(info.annotation, info.discriminator))
+    found = list(alternatives(info.annotation, info.discriminator))
     concrete = [(kind, key) for kind, key in found if kind is not type(None)]
     nullable = len(concrete) < len(found)
     if len(concrete) == 1 and is_infra(concrete[0][0]) and not nullable:
@@ -150,18 +149,18 @@ def _union(types_: list[Any], keys: list[object], nullable: bool) -> Shape | Non
     return Shape("union", members, tags, aliases.pop(), nullable)
 
 
-def _alternatives(annotation: Any, discriminator: object) -> Iterator[tuple[Any, object]]:
+def alternatives(annotation: Any, discriminator: object = None) -> Iterator[tuple[Any, object]]:
     """Yield the types of a (nested, aliased, annotated) union with the discriminator of each."""
     if hasattr(annotation, "__value__"):  # type Name = ...
-        yield from _alternatives(annotation.__value__, discriminator)
+        yield from alternatives(annotation.__value__, discriminator)
     elif get_origin(annotation) is Annotated:
         for item in annotation.__metadata__:
             if isinstance(item, FieldInfo | Discriminator) and item.discriminator is not None:
                 discriminator = item.discriminator
-        yield from _alternatives(annotation.__origin__, discriminator)
+        yield from alternatives(annotation.__origin__, discriminator)
     elif get_origin(annotation) in (Union, types.UnionType):
         for part in get_args(annotation):
-            yield from _alternatives(part, discriminator)
+            yield from alternatives(part, discriminator)
     else:
         yield annotation, discriminator if isinstance(discriminator, str) else None
 
@@ -191,4 +190,6 @@ def _is_family(annotation: Any) -> bool:
 def _is_free(annotation: Any) -> bool:
     """Whether values of a type are dicts of any key (or anything at all)."""
     origin = get_origin(annotation) or annotation
+    if isinstance(origin, type) and issubclass(origin, RootModel):
+        return any(_is_free(kind) for kind, _ in alternatives(origin.model_fields["root"].annotation))
     return origin is Any or origin is object or (isinstance(origin, type) and issubclass(origin, Mapping))

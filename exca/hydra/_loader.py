@@ -80,7 +80,8 @@ class ModelLoader(ConfigLoaderImpl):
         self.schema = schema_of(model)
         self.schema_name = default_name(model)
         # The last name is for the case that files of the user have all the others.
-        self._names = list(dict.fromkeys([self.schema_name, *registered_names(model), f"_{self.schema_name}_"]))
+        known = [name for name in registered_names(model) if "/" not in name]  # others are for other places
+        self._names = list(dict.fromkeys([self.schema_name, *known, f"_{self.schema_name}_"]))
         configs = [stored for name in self._names for stored in stored_configs(self.schema, name)]
         self.repository: ModelRepository = ModelRepository(
             config_search_path, ModelSource(f"{module_name(model)}.{model.__qualname__}", configs)

@@ -6,16 +6,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic import BaseModel, RootModel, ValidationError
 
-from exca.identity import export
+from exca.identity import export, input_key
 
 from ._builder import schema_of
 from ._defaults import default_of
+from ._enums import named
 from ._fields import tree_keys
+from ._forms import is_secret
 from ._grammar import as_literal, is_key, text_of
 from ._plain import Where, references
-from ._problems import Problem, raise_problems, shown
+from ._problems import Problem, as_error, raise_problems, shown
+from ._pydantic_errors import problems_of
 from ._reading import changes
 from ._schema import Entry, Option, Path, Site, Tree
 from ._text import MISSING, UNSHOWN, held, same, unheld
@@ -81,11 +84,18 @@ def _tree_data(config: BaseModel) -> dict[str, Any]:
     schema = schema_of(type(config))
     data = _Writer(schema.objects).model(config, export(config), schema.tree.full())
     if all(text != MISSING for _, text in references(data)):
-        again = schema.model.model_validate(changes(schema, unheld(data), []))
-        problems = [
-            Problem(path, "has no plain form", value=shown(value), hint="set it in Python, after composing")
-            for path, value in _differences(config, again, ())
-        ]
+        problems: list[Problem] = []
+        changed = changes(schema, unheld(data), problems)
+        raise_problems(type(config).__name__, problems)
+        hint = "set it in Python, after composing"
+        try:
+            again = schema.model.model_validate(changed)
+        except ValidationError as error:
+            raise as_error(type(config).__name__, problems_of(error, schema, changed)) from error
+        for path, value, other in _differences(config, again, ()):
+            same_type = type(value) is type(other) and not isinstance(value, BaseModel)
+            message = f"a validator makes {shown(other)} of it" if same_type else "has no plain form"
+            problems.append(Problem(path, message, value=shown(value), hint=hint))
         raise_problems(type(config).__name__, problems)
     return data
 
@@ -97,12 +107,9 @@ class _Writer:
         self._objects = objects
 
     def model(self, value: BaseModel, data: dict[str, Any], default: Any) -> dict[str, Any]:
-        cls = type(value)
-        own, keys = schema_of(cls).tree.entries, tree_keys(cls)
-        names = {key: name for name, key in keys.items()}
+        cls, own = type(value), schema_of(type(value)).tree.entries
         written = {}
-        for key, item in data.items():
-            name = names.get(key)
+        for key, name, item in _items(value, data):
             field = value.__dict__.get(name) if name is not None else (value.__pydantic_extra__ or {}).get(key)
             outer = default.get(key) if isinstance(default, dict) else None
             entry = own.get(key)
@@ -116,29 +123,45 @@ class _Writer:
 
     def value(self, value: Any, data: Any, default: Any = None) -> Any:
         """Return a value as the tree holds it, from its plain form."""
-        if isinstance(value, SecretStr | SecretBytes):
+        if is_secret(type(value)):
             return MISSING
         if isinstance(default, str) and default in self._objects and _equal(self._objects[default], value):
             return default
+        if isinstance(value, RootModel):
+            return self.value(value.root, data)
         if isinstance(value, BaseModel) and isinstance(data, dict):
             return self.model(value, data, default)
         if isinstance(value, Mapping) and isinstance(data, dict):
-            return {key: self.value(item, data[key]) for item, key in zip(value.values(), data, strict=True)}
+            pairs = zip(value.items(), data, strict=True)
+            return {named(original, key): self.value(item, data[key]) for (original, item), key in pairs}
         if isinstance(value, list | tuple) and isinstance(data, list):
             return [self.value(item, below) for item, below in zip(value, data, strict=True)]
-        return held(data)
+        return held(named(value, data))
 
     def _is_default(self, cls: type[BaseModel], entry: Entry, value: Any) -> bool:
         return _equal(default_of(cls.model_fields[entry.name]), value)
 
 
-def _differences(left: Any, right: Any, path: Where) -> Iterator[tuple[Where, Any]]:
-    """Yield the fields in which two models differ, with the values on the left."""
+def _items(value: BaseModel, data: Mapping[str, Any]) -> Iterator[tuple[str, str | None, Any]]:
+    """Yield the items of exported data by the keys of the tree, with the names of fields; None for extra keys."""
+    cls = type(value)
+    for name, key in tree_keys(cls).items():
+        place = input_key(cls, name)
+        item: Any = data
+        for step in [place] if isinstance(place, str) else place.path:
+            item = item[step]
+        yield key, name, item
+    for key in value.__pydantic_extra__ or ():
+        yield key, None, data[key]
+
+
+def _differences(left: Any, right: Any, path: Where) -> Iterator[tuple[Where, Any, Any]]:
+    """Yield the fields in which two models differ, with the values on both sides."""
     if isinstance(left, BaseModel) and type(left) is type(right):
         for name, key in tree_keys(type(left)).items():
             yield from _differences(left.__dict__.get(name), right.__dict__.get(name), (*path, key))
     elif not _equal(left, right):
-        yield path, left
+        yield path, left, right
 
 
 def _equal(left: Any, right: Any) -> bool:

@@ -10,10 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ._fields import all_keys, allows_extra, forbids_extra
+from exca.identity import place_input
+
+from ._ambiguity import only_order_decides
+from ._enums import with_members
+from ._fields import allows_extra, forbids_extra
 from ._plain import Missing, Where
 from ._problems import Problem
 from ._schema import Entry, Schema, Site, Tree
+from ._strays import strays
 from ._suggestions import explain
 from ._text import same
 
@@ -49,7 +54,7 @@ class _Reader:
         for key, value in data.items():
             entry = tree.entries.get(key)
             if entry is None:
-                self._undeclared(tree, key, value, path, changed)
+                self._undeclared(tree, key, value, data, path, changed)
             elif base is not None:
                 if key not in base or not same(value, base[key]):
                     changed[key] = self._value(value, (*path, key))
@@ -57,12 +62,27 @@ class _Reader:
                 self._entry(entry, key, value, (*path, key), changed)
         return changed
 
-    def _undeclared(self, tree: Tree, key: str, value: Any, path: Where, changed: dict[str, Any]) -> None:
-        if allows_extra(tree.model):
-            changed[key] = self._value(value, (*path, key))
-        elif forbids_extra(tree.model):
-            place = (*path, key)
+    def _undeclared(
+        self, tree: Tree, key: str, value: Any, data: Mapping[str, Any], path: Where, changed: dict[str, Any]
+    ) -> None:
+        place = (*path, key)
+        own = tree.aliases.get(key)
+        if own is not None:
+            self._alias(tree.entries[own], own, value, data, place, changed)
+        elif allows_extra(tree.model) or not forbids_extra(tree.model):
+            changed[key] = self._value(value, place)  # where it is ignored, a validator may look at it first
+        else:
             self._problems.append(Problem(place, "no such key", hint=explain(self._schema, self._data, place)))
+
+    def _alias(
+        self, entry: Entry, own: str, value: Any, data: Mapping[str, Any], place: Where, changed: dict[str, Any]
+    ) -> None:
+        """Take a field by another of its keys."""
+        if own in data and not (isinstance(data[own], Missing) or same(data[own], entry.default)):
+            hint = f"write it as {'.'.join(map(str, (*place[:-1], own)))}"
+            self._problems.append(Problem(place, f"{place[-1]} and {own} are one field, given twice", hint=hint))
+        else:
+            self._entry(entry, own, value, place, changed)
 
     def _entry(self, entry: Entry, key: str, value: Any, path: Where, changed: dict[str, Any]) -> None:
         if isinstance(value, Mapping) and entry.shape.kind != "value":
@@ -75,22 +95,30 @@ class _Reader:
                 tag = entry.shape.discriminator
                 changed[key] = {**inner, tag: tree.entries[tag].shape.object_of(value[tag])} if tag else inner
                 return
-        if isinstance(value, Mapping) and entry.shape.is_loose:
-            self._check_loose(entry, value, path)
-        changed[key] = entry.shape.object_of(self._value(value, path, entry.site))
-        if isinstance(changed[key], Missing):
-            del changed[key]
+        self._problems += strays(value, entry.form, path)
+        read = with_members(self._value(value, path, entry.site), entry.form)
+        if isinstance(value, Mapping | list):
+            read = self._member(entry, value, read, path)
+        if isinstance(read, Missing):
+            changed.pop(key, None)
+        elif entry.place is not None:
+            place_input(changed, entry.place, read)
+        else:
+            changed[key] = read
 
-    def _check_loose(self, entry: Entry, value: Mapping[str, Any], path: Where) -> None:
-        """Report keys that none of the models a value may be has."""
-        models = entry.shape.members
-        if not all(map(forbids_extra, models.values())):
-            return
-        keys = {name: all_keys(model) for name, model in models.items()}
-        for key in value:
-            if not any(key in known for known in keys.values()):
-                advice = "; ".join(f"the fields of {name} are {', '.join(known)}" for name, known in keys.items())
-                self._problems.append(Problem((*path, key), "no such key", hint=advice))
+    def _member(self, entry: Entry, value: Any, read: Any, path: Where) -> Any:
+        """Return the data of models that only their fields tell apart; report where these do not.
+
+        The fields of the default's own class mean that class.
+        """
+        for below, names in only_order_decides(entry.annotation, read):
+            default = entry.default if isinstance(entry.default, Mapping) else None
+            if entry.member is not None and default is not None and default.keys() == value.keys():
+                return entry.member.model_validate(read)
+            hint = "set a field that only one of them has, or give the models a discriminator"
+            message = f"may be {' or '.join(names)}: these fields do not tell"
+            self._problems.append(Problem((*path, *below), message, hint=hint))
+        return read
 
     def _value(self, value: Any, path: Where, site: Site | None = None) -> Any:
         """Return a value with the objects that its texts stand for; report what is still to be set."""

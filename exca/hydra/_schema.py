@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import AliasPath, BaseModel
 
 from ._fields import Shape, allows_extra
+from ._forms import NO_FORM, Form
 
 __all__ = ["Entry", "Option", "Path", "Schema", "Site", "Tree"]
 
@@ -97,6 +98,14 @@ class Entry:
         For a nested model, the same tree with the values of the field's own default object.
     site
         The choices, for a field that has several nodes.
+    annotation
+        The type of the field.
+    form
+        What the annotation says about the data of a value.
+    place
+        Where the model looks for the value, if not under a key: a path.
+    member
+        Of models that only their fields tell apart, the class of the default.
     """
 
     name: str
@@ -106,6 +115,10 @@ class Entry:
     tree: Tree | None = None
     shown: Tree | None = None
     site: Site | None = None
+    annotation: Any = None
+    form: Form = NO_FORM
+    place: AliasPath | None = None
+    member: type[BaseModel] | None = None
 
     def tree_for(self, data: Mapping[str, Any]) -> Tree | None:
         """Return the tree of the model that plain data of this field is meant for."""
@@ -117,11 +130,24 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The config tree of one model class."""
+    """The config tree of one model class.
+
+    Parameters
+    ----------
+    model
+        The class.
+    entries
+        Its fields, by their keys in the tree.
+    extra
+        What an instance holds beside its fields.
+    aliases
+        The keys in the tree of what fields may also be called.
+    """
 
     model: type[BaseModel]
     entries: Mapping[str, Entry]
     extra: Mapping[str, Any] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def full(self) -> dict[str, Any]:
         """Return the values of all fields, every site at its default."""

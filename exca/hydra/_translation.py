@@ -5,6 +5,8 @@ Hydra knows config groups and values. Some things that a user of a model would w
 * ``model=null`` sets a group to None: it chooses the option for None;
 * ``stop.patience=5`` sets a field of an optional model that is None: it chooses the model first;
 * ``model.name=transformer`` sets a discriminator: it chooses the member, as ``model=transformer`` does;
+* ``model={name: transformer, dim: 3}`` chooses the member and sets its fields;
+* ``lr=0.1`` sets the field that has this alias;
 * ``tags.new=1`` adds a key to a dict field, or to a model that accepts any key: it needs no ``+``;
 * ``shape={radius: 1}`` replaces a node of several models that only their fields tell apart.
 """
@@ -13,10 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hydra.core.override_parser.types import Override, OverrideType, ValueType
 
 from ._fields import allows_extra
+from ._forms import classes
 from ._parsing import key_path
 from ._problems import Problem, raise_problems
 from ._schema import Path, Schema, Site, Tree
@@ -38,15 +42,19 @@ def translated(schema: Schema, overrides: Sequence[Override]) -> list[Override]:
     Raises
     ------
     InvalidConfig
-        A dict is assigned to a node with several members, and says which one it is for.
+        A node that cannot be None is set to None.
     """
-    chosen = {override.key_or_group for override in overrides if not override.is_delete()}
+    chosen = {override.key_or_group for override in overrides if _chooses(override)}
     result: list[Override] = []
     for override in overrides:
         for meant in _meant(schema, override, chosen):
             result.append(meant)
-            chosen.add(meant.key_or_group)
+            chosen |= {meant.key_or_group} if _chooses(meant) else set()
     return result
+
+
+def _chooses(override: Override) -> bool:
+    return not override.is_delete() and not isinstance(override.value(), dict)
 
 
 def _meant(schema: Schema, override: Override, chosen: set[str]) -> Iterator[Override]:
@@ -54,6 +62,10 @@ def _meant(schema: Schema, override: Override, chosen: set[str]) -> Iterator[Ove
     if override.package is not None or override.is_delete() or override.is_sweep_override() or path[0] == "hydra":
         yield override
         return
+    own = _unaliased(schema.tree, path)
+    if own != path and key_path(override) is not None:
+        override, path = replace(override, key_or_group=".".join(own)), own
+    value = override.value()
     sites = list(sites_at(schema.tree, path))
     for site in sites:
         choice = _choice(site, override)
@@ -62,10 +74,35 @@ def _meant(schema: Schema, override: Override, chosen: set[str]) -> Iterator[Ove
             return
     if sites:
         _refuse_none(schema, sites, override, path)
-    yield from (_group(site, "default") for site in _entered(schema.tree, path) if site.group not in chosen)
-    if isinstance(override.value(), dict) and override.type is OverrideType.CHANGE and _is_loose(schema.tree, path):
+    entered = [_group(site, "default") for site in _entered(schema.tree, path)]
+    if isinstance(value, dict):
+        entered += _named_by(schema.tree, path, value)
+    yield from (choice for choice in entered if choice.key_or_group not in chosen)
+    if isinstance(value, dict) and override.type is OverrideType.CHANGE and _is_several(schema.tree, path):
         yield replace(override, value_type=ValueType.ELEMENT, _value=None)  # Hydra would merge two models
     yield _freed(schema.tree, override, path)
+
+
+def _named_by(tree: Tree, path: Path, data: Any) -> Iterator[Override]:
+    """Yield the choices of members that a dict names, on the node it is assigned to and below."""
+    if not isinstance(data, dict):
+        return
+    for site in sites_at(tree, path):
+        option = site.of_text(data.get(site.shape.discriminator, ""))
+        if option is not None:
+            yield _group(site, option.name)
+            break
+    for key, item in data.items():
+        yield from _named_by(tree, (*path, str(key)), item)
+
+
+def _unaliased(tree: Tree, path: Path) -> Path:
+    """Return a path with other keys of fields replaced by those of the tree."""
+    for inner, rest in _trees_along(tree, path):
+        if rest[0] in inner.aliases:
+            depth = len(path) - len(rest)
+            return _unaliased(tree, (*path[:depth], inner.aliases[rest[0]], *rest[1:]))
+    return path
 
 
 def chosen_by_hand(schema: Schema, override: Override) -> Override | None:
@@ -87,8 +124,6 @@ def _choice(site: Site, override: Override) -> Override | None:
     """Return the choice of an option that assigning a value to its node means, or None."""
     value = override.value()
     if isinstance(value, dict):
-        if site.shape.discriminator in value:
-            _refuse(site, override, value[site.shape.discriminator])
         return None
     name = _option_name(site, value)
     if name is None and override.key_or_group == site.group and isinstance(value, int | float):
@@ -116,17 +151,6 @@ def _refuse_none(schema: Schema, sites: Sequence[Site], override: Override, path
             origin=f"override {override.input_line}",
         )
         raise_problems(schema.model.__name__, [problem])
-
-
-def _refuse(site: Site, override: Override, text: object) -> None:
-    place = site.group.replace("/", ".")
-    problem = Problem(
-        path=tuple(place.split(".")),
-        message="a dict cannot choose a member",
-        origin=f"override {override.input_line}",
-        hint=f"choose it with {site.group}={text}, and set its fields one by one: {place}.<field>=<value>",
-    )
-    raise_problems("override", [problem])
 
 
 def _group(site: Site, option: str) -> Override:
@@ -160,10 +184,16 @@ def _is_free(tree: Tree, path: Path) -> bool:
     return False
 
 
-def _is_loose(tree: Tree, path: Path) -> bool:
-    """Whether a path leads to a node of several models that only their fields tell apart."""
-    ends = (inner.entries.get(rest[0]) for inner, rest in _trees_along(tree, path) if len(rest) == 1)
-    return any(entry is not None and entry.shape.is_loose for entry in ends)
+def _is_several(tree: Tree, path: Path) -> bool:
+    """Whether a path leads to a node of several models that is no site: a dict replaces it as a whole."""
+    for inner, rest in _trees_along(tree, path):
+        entry = inner.entries.get(rest[0])
+        forms = [entry.form] if entry is not None and entry.shape.kind == "value" else []
+        for key in rest[1:]:
+            forms = [below for each in forms for below in each.below(key)]
+        if any(len(list(classes(each.records))) > 1 for each in forms):
+            return True
+    return False
 
 
 def sites_at(tree: Tree, path: Path) -> Iterator[Site]:

@@ -177,9 +177,21 @@ def test_a_file_may_have_the_name_of_the_schema(conf: Path) -> None:
     assert composed(conf, "experiment", "model.channels=3").seed == 5
 
 
-def test_a_dict_that_names_a_member_is_refused_with_the_way_to_choose(conf: Path) -> None:
-    with pytest.raises(InvalidConfig, match=r"choose it with model=transformer"):
-        composed(conf, None, "model={name: transformer, dim: 3}")
+@pytest.mark.parametrize(
+    ("override", "model"),
+    [
+        ("model={name: transformer, dim: 3}", Transformer(dim=3)),
+        ("model={name: conv}", Conv()),
+        ("model={channels: 3}", Conv(channels=3)),
+        (
+            "model={name: transformer, attention: {kind: sparse, block: 2}}",
+            Transformer(attention=Sparse(block=2)),
+        ),
+    ],
+)
+def test_a_dict_that_names_members_chooses_them(conf: Path, override: str, model: Any) -> None:
+    assert composed(conf, None, override).model == model
+    assert composed(conf, None, "optim={lr: 2, schedule: {kind: linear}}").optim.schedule == Linear()
 
 
 def test_free_keys_need_no_plus_sign(conf: Path) -> None:
