@@ -21,7 +21,7 @@ class PayloadSource(Protocol):
 
     @property
     def path(self) -> Path:
-        """The file that holds the payloads; a pickle is only read if others cannot write there."""
+        """The file of the payloads, beside that of the records (``.log``): no pickle is read that others could write."""
 
     def read(self, index: int) -> bytes:
         """Return the bytes of a payload."""
