@@ -157,6 +157,21 @@ class Cluster:
         """Ids of the jobs that wait, run or are being ended."""
         return self.run("squeue", "-h", "-o", "%i").stdout.split()
 
+    def state_of(self, job: str) -> str:
+        """State of one job, ``"123"`` or ``"123_4"``, as the controller remembers it; "" if it does not."""
+        return self.run("squeue", "-h", "-r", "-t", "all", "-j", job, "-o", "%T").stdout.strip()
+
+    def wait_for_end(self, jobs: Sequence[str], timeout_s: float = 60.0) -> None:
+        """Return when none of the jobs waits, runs or is being ended.
+
+        Raises
+        ------
+        ClusterError
+            if some still do.
+        """
+        going = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED"}
+        self._until(lambda: not going & {self.state_of(job) for job in jobs}, f"{list(jobs)} to end", timeout_s)
+
     def run(self, *command: str, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
         """Run a client command against this cluster."""
         env = {**os.environ, "SLURM_CONF": str(self.configuration)}
