@@ -72,13 +72,29 @@ class Catalog:
 
     def find(self, key: str) -> Spot | None:
         """Where the newest record of a key is, as far as is known; None if it is not stored."""
+        spot = self.newest(key)
+        return None if spot is None or spot[2] == DELETED else spot
+
+    def newest(self, key: str) -> Spot | None:
+        """The same, be it a deletion."""
         spot = self._found.get(key)
         if spot is None:
             spot = self._search(key)
-            if spot is None:
-                return None
-            self._remember(key, spot)
-        return None if spot[2] == DELETED else spot
+            if spot is not None:
+                self._remember(key, spot)
+        return spot
+
+    def has_elsewhere(self, key: str, names: set[str]) -> bool:
+        """Whether a segment other than these has any record of a key."""
+        others = [segment for name, segment in self.segments.items() if name not in names]
+        if any(key in segment.tail for segment in others):
+            return True
+        digest = digest_of(key)
+        return any(
+            self._in_block(key, segment, block.offsets(digest)) is not None
+            for segment in others
+            for block in segment.blocks
+        )
 
     def find_cheaply(self, key: str) -> Spot | None:
         """Where a key is, if that was looked up before, or written by this process."""

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from exca.cachedict._catalog import MARKER, Catalog, Spot
-from exca.cachedict._formats import delete, dump, load
+from exca.cachedict._compaction import compact, is_worth_it, space_of
+from exca.cachedict._formats import dump, load
 from exca.cachedict._payloads import CollectedPayloads, ShortPayload, StoredPayloads
 from exca.cachedict._ram import KeptValues
 from exca.cachedict._records import FORMAT, Record
 from exca.cachedict._segment import DELETED, Segment
 from exca.cachedict._writer import Payload, SegmentGone, SegmentWriter
-from exca.errors import ResultNotStored
+from exca.errors import ResultNotStored, StoreError
 from exca.store import Permissions, make_folder, write_whole
 
 __all__ = ["FolderItems"]
@@ -140,8 +141,16 @@ class FolderItems:
 
     def compact(self) -> None:
         # docstring inherited
+        if not self._folder.is_dir():
+            return
         with self._lock:
             self.close()
+            try:
+                compact(self._folder, self._catalog, self._permissions, thorough=True)
+            except OSError as error:
+                raise StoreError(
+                    f"{self._folder} was not compacted: {error}. Nothing is lost; ask for write access, or make room."
+                ) from error
 
     def close(self) -> None:
         # docstring inherited
@@ -291,6 +300,7 @@ class FolderItems:
         for _ in range(_ATTEMPTS):
             try:
                 writer = self._opened()
+                self._count_dead(writer, key)
                 sequence = max(time.time_ns(), self._catalog.clock + 1)
                 if payloads is None:
                     writer.delete(key, sequence)
@@ -304,6 +314,8 @@ class FolderItems:
                 raise self._not_stored(key, value, error) from error
             else:
                 self._catalog.note(key, sequence, at, writer)
+                if writer.is_mostly_dead:
+                    self.close()
                 return sequence
         raise ResultNotStored(f"item {key!r} was not stored: {self._folder} is removed again and again.", value)
 
@@ -313,10 +325,25 @@ class FolderItems:
             make_folder(str(self._folder), self._permissions)
             self._mark_folder()
             self.refresh()
+            self._compact_if_worth_it()
             writer = self._writer = SegmentWriter(str(self._folder), self._permissions)
             self._catalog.adopt(writer)
             self._closing = weakref.finalize(self, writer.close)
         return writer
+
+    def _compact_if_worth_it(self) -> None:
+        if is_worth_it(self._catalog):
+            with contextlib.suppress(OSError):  # of a disk that is full, the item to be written will tell
+                compact(self._folder, self._catalog, self._permissions, thorough=False)
+
+    def _count_dead(self, writer: SegmentWriter, key: str) -> None:
+        """An item is overwritten or deleted: add up what that makes useless, to know when merging pays."""
+        spot = self._catalog.find_cheaply(key)
+        if spot is None:
+            return
+        with contextlib.suppress(OSError):
+            record = spot[1].record_at(spot[2])
+            writer.dead += 0 if record is None else space_of(record)
 
     def _mark_folder(self) -> None:
         marker = self._folder / MARKER
@@ -358,4 +385,3 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
-_ = delete

@@ -151,6 +151,18 @@ class Segment:
             end = content.find(b"\n")
         return parse_line(content[:end])
 
+    def records(self) -> Iterator[tuple[int, Record]]:
+        """All items and deletions in the part of the log that is known, with their positions."""
+        file = OPEN_FILES.get(self.log)
+        at, rest = 0, b""
+        while at + len(rest) < self.end:
+            lines = (rest + file.read(at + len(rest), min(_SCANNED, self.end - at - len(rest)))).split(b"\n")
+            rest = lines.pop()
+            for line, record in zip(lines, parse_lines(lines), strict=True):
+                if record is not None and "k" in record:
+                    yield at, record
+                at += len(line) + 1
+
     def records_at(self, offsets: Sequence[int]) -> Iterator[tuple[int, Record | None]]:
         """The records in the lines that start at these positions, which increase."""
         file = OPEN_FILES.get(self.log)

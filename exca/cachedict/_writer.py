@@ -24,6 +24,7 @@ _SEALED_RECORDS: Final = 1024  # so many lines at most are read by who looks for
 _SEALED_BYTES: Final = 1 << 20
 _WORTH_SEALING: Final = 128
 _FAN_OUT: Final = 8  # blocks of one size that become one
+_DEAD_BYTES: Final = 64 << 20
 _PARTS: Final = 1024  # IOV_MAX of Linux, see writev(2)
 _PADDING: Final = bytes(ALIGNMENT)
 
@@ -79,9 +80,9 @@ class SegmentWriter:
         return self._pid == os.getpid()
 
     @property
-    def size(self) -> int:
-        """Bytes written so far, without the index."""
-        return self.end + self.data_end
+    def is_mostly_dead(self) -> bool:
+        """Whether closing it, for it to be merged, would give back much space."""
+        return self.dead > _DEAD_BYTES and self.dead > (self.end + self.data_end) // 2
 
     @property
     def sealed(self) -> int:
