@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from exca import errors, helpers
 from exca._version import __version__
 from exca.identity import ConfDict
-from exca.infra import TaskInfra
+from exca.infra import SubmitInfra, TaskInfra
 
 if TYPE_CHECKING:
     from exca import hydra
 
-__all__ = ["ConfDict", "TaskInfra", "__version__", "errors", "helpers", "hydra"]
+__all__ = ["ConfDict", "SubmitInfra", "TaskInfra", "__version__", "errors", "helpers", "hydra"]
 
 
 def __getattr__(name: str) -> Any:

@@ -24,6 +24,7 @@ The tree (a leaf also inherits the builtin a user would catch)::
         |   +-- JobCancelled
         |   +-- JobNotStarted                 its queue died first; nothing of it was computed
         +-- RepeatedTasks (ValueError)        one computation twice in a job array
+        +-- NotSubmitted (RuntimeError)       a job of a batch that was not submitted yet
         +-- WrongNumberOfResults (ValueError) a map's method gave more or fewer results than it took items
         +-- SubmissionFailed (OSError)        the scheduler or queue did not take the jobs
 
@@ -48,6 +49,7 @@ __all__ = [
     "JobCancelled",
     "JobFailed",
     "JobNotStarted",
+    "NotSubmitted",
     "RepeatedTasks",
     "ResultNotFound",
     "ResultNotStored",
@@ -154,6 +156,10 @@ class JobCancelled(JobFailed):
 
 class JobNotStarted(JobFailed):
     """A job whose queue died before it was started: it can be submitted again as if it had never been."""
+
+
+class NotSubmitted(ExecutionError, RuntimeError):
+    """A job of a batch was asked for something before the batch was submitted."""
 
 
 class RepeatedTasks(ExecutionError, ValueError):

@@ -114,6 +114,7 @@ def test_one_file_imports_submitit() -> None:
 def test_public_names() -> None:
     assert sorted(exca.__all__) == [
         "ConfDict",
+        "SubmitInfra",
         "TaskInfra",
         "__version__",
         "errors",

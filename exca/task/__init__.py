@@ -5,11 +5,14 @@ from exca.task._computation import Computation
 from exca.task._home import absolute
 from exca.task._job import TaskJob
 from exca.task._method import CodeChangedWarning, Method, Settings, TaskSettings
-from exca.task._submission import prepare_worker, show_to_main, submit_all
+from exca.task._submission import submit_all
+from exca.task._submitted import prepare_worker, show_to_main
 from exca.task._task import MISSING, Task
+from exca.task._uncached import BatchedJob, UncachedCalls
 
 __all__ = [
     "MISSING",
+    "BatchedJob",
     "CodeChangedWarning",
     "Computation",
     "Method",
@@ -18,6 +21,7 @@ __all__ = [
     "Task",
     "TaskJob",
     "TaskSettings",
+    "UncachedCalls",
     "absolute",
     "check_facts",
     "prepare_worker",
