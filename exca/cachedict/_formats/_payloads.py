@@ -21,7 +21,7 @@ class PayloadSource(Protocol):
 
     @property
     def path(self) -> Path:
-        """The file of the payloads, beside that of the records (``.log``): no pickle is read that others could write."""
+        """The payloads' file, beside that of the records (``.log``); pickles that others can write are not read."""
 
     def read(self, index: int) -> bytes:
         """Return the bytes of a payload."""
