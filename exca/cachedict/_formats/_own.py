@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -81,7 +82,7 @@ def discard(folder: Path, names: list[str]) -> None:
 
 
 def _check_part(part: object, where: str) -> None:
-    if part is None or isinstance(part, str | int | float):
+    if part is None or isinstance(part, str | int) or (isinstance(part, float) and math.isfinite(part)):
         return
     if isinstance(part, list | tuple):
         for item in part:
@@ -90,4 +91,5 @@ def _check_part(part: object, where: str) -> None:
         for item in part.values():
             _check_part(item, where)
     else:
-        raise TypeError(f"{where} a {type(part).__name__}, which is no JSON: put in what ctx.dump(value) returns")
+        shown = part if isinstance(part, float) else f"a value of type {type(part).__name__}"
+        raise TypeError(f"{where} {shown}, which is no JSON: put in what ctx.dump(value) returns")
