@@ -5,26 +5,24 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exca import execution
-from exca.errors import JobCancelled, JobFailed, ResultNotFound, UnstableIdentity
-from exca.identity import main_module_override
+from exca.errors import JobCancelled, JobFailed, ResultNotFound
 from exca.main_module import main_name
 from exca.policy import Action, Replace
 from exca.store import Entry
 from exca.task._computing import compute, prepare
-from exca.task._home import set_home
 from exca.task._note import note_submission
+from exca.task._submitted import prepare_worker, submitted
 
 if TYPE_CHECKING:
     from exca.task._task import Task
 
-__all__ = ["prepare_worker", "show_to_main", "submit_all", "submit_calls"]
+__all__ = ["submit_all", "submit_calls"]
 
 _IN_PROCESS = frozenset({None, "debug", "threadpool"})
 
@@ -92,43 +90,15 @@ def _call_of(task: Task, replace: Replace) -> execution.Call:
     name = resources.job_name or f"{task.method.owner.__name__}.{task.method.name}".rstrip(".")
     if resources.cluster in _IN_PROCESS:
         return execution.Call(_run_here, (task, replace), name=name)
-    arguments = (task.carrier, task.method.field, task.uid, replace)
     on_lost = None
     if task.entry is not None:
         on_lost = functools.partial(_store_loss, task.entry, task.uid, task.facts(), replace)
-    return execution.Call(_run_submitted, arguments, name=name, on_lost=on_lost)
-
-
-def prepare_worker(name: str, folder: str) -> None:
-    """Called once in each worker: names and relative folders mean there what they mean here."""
-    main_module_override(name)
-    set_home(folder)
-
-
-def show_to_main(function: Callable[..., Any]) -> None:
-    """Put what came by value from a script where stored values and pools look it up, on a worker."""
-    if function.__module__ == "__main__":
-        for name, thing in function.__globals__.items():
-            if getattr(thing, "__module__", None) == "__main__":
-                vars(sys.modules["__main__"]).setdefault(name, thing)
+    return execution.Call(submitted(task, replace), name=name, on_lost=on_lost)
 
 
 def _run_here(task: Task, replace: Replace) -> Any:
     value = compute(task, replace)
     task.remember(value)
-    return value if task.entry is None else None
-
-
-def _run_submitted(carrier: Any, field: str, uid: str, replace: Replace) -> Any:
-    """What a worker runs."""
-    task: Task = getattr(carrier, field).bound_task()
-    show_to_main(task.method.function)
-    if task.uid != uid:
-        raise UnstableIdentity(
-            f"the config is {uid} where it was submitted and {task.uid} on the worker: some field has a value, or a "
-            "default, that differs from process to process"
-        )
-    value = compute(task, replace, submitted=True)
     return value if task.entry is None else None
 
 

@@ -17,7 +17,7 @@ from exca import execution
 from exca.errors import NotSubmitted
 from exca.main_module import main_name
 from exca.task._computation import Computation
-from exca.task._submission import prepare_worker, show_to_main
+from exca.task._submitted import prepare_worker, show_to_main
 
 __all__ = ["BatchedJob", "UncachedCalls"]
 

@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[Cluster]:
-    """The cluster, with its commands first on PATH; the last test process to leave stops what a test process started."""
+    """The cluster, its commands first on PATH; the last test process to leave stops what a test process started."""
     cluster = Cluster()
     users = Path(f"{cluster.state}.users")
     with users.open("w") as lock, pytest.MonkeyPatch.context() as patch:
