@@ -5,15 +5,25 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from exca import errors, helpers
+from exca import cachedict, errors, helpers
 from exca._version import __version__
 from exca.identity import ConfDict
-from exca.infra import SubmitInfra, TaskInfra
+from exca.infra import MapInfra, SubmitInfra, TaskInfra
 
 if TYPE_CHECKING:
     from exca import hydra
 
-__all__ = ["ConfDict", "SubmitInfra", "TaskInfra", "__version__", "errors", "helpers", "hydra"]
+__all__ = [
+    "ConfDict",
+    "MapInfra",
+    "SubmitInfra",
+    "TaskInfra",
+    "__version__",
+    "cachedict",
+    "errors",
+    "helpers",
+    "hydra",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -114,9 +114,11 @@ def test_one_file_imports_submitit() -> None:
 def test_public_names() -> None:
     assert sorted(exca.__all__) == [
         "ConfDict",
+        "MapInfra",
         "SubmitInfra",
         "TaskInfra",
         "__version__",
+        "cachedict",
         "errors",
         "helpers",
         "hydra",
@@ -126,7 +128,7 @@ def test_public_names() -> None:
     assert set(exca.__all__) <= set(dir(exca))
 
 
-@pytest.mark.parametrize("room", ["identity", "store", "execution", "infra", "hydra"])
+@pytest.mark.parametrize("room", ["identity", "store", "execution", "cachedict", "map", "infra", "hydra"])
 def test_rooms_say_what_is_public(room: str) -> None:
     module = __import__(f"exca.{room}", fromlist=["__all__"])
     assert module.__all__

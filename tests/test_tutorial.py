@@ -39,10 +39,7 @@ def test_every_block_belongs_to_a_section_that_is_run() -> None:
     assert {block.section for block in blocks(PAGE)} == set(SECTIONS)
 
 
-LATER = pytest.mark.xfail(not hasattr(exca, "MapInfra"), raises=ImportError, reason="MapInfra is not released yet")
-
-
-@pytest.mark.parametrize("title", [pytest.param(title, marks=LATER if title == "A map" else ()) for title in SECTIONS])
+@pytest.mark.parametrize("title", SECTIONS)
 def test_tutorial_section_runs_as_written(title: str, tmp_path: Path) -> None:
     run_section(title, tmp_path)
 

@@ -3,7 +3,17 @@
 from exca.infra._binding import task_of
 from exca.infra._declared import check_value, computations
 from exca.infra._fields import BaseInfra, ExecutionFields
+from exca.infra._map import MapInfra
 from exca.infra._submit import SubmitInfra
 from exca.infra._task import TaskInfra
 
-__all__ = ["BaseInfra", "ExecutionFields", "SubmitInfra", "TaskInfra", "check_value", "computations", "task_of"]
+__all__ = [
+    "BaseInfra",
+    "ExecutionFields",
+    "MapInfra",
+    "SubmitInfra",
+    "TaskInfra",
+    "check_value",
+    "computations",
+    "task_of",
+]

@@ -1,0 +1,173 @@
+"""Who computes which items: notes "these items are being computed, by this live process".
+
+Claims are advisory. Losing one costs work, never data: what is stored twice is stored twice, and the later one stands.
+Not a file for each item but two for each claimant: ``<name>.json``, a `Claim` with the stamp and heartbeat of its
+process, and ``<name>.keys``, to which it appends what it takes. They take in turns, so that no two take one item.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import Final, Protocol
+
+from exca.map._lists import KeyReader, KeyWriter
+from exca.store import Claim, ClaimWatch, Permissions, make_folder, remove_quietly
+
+__all__ = ["Claims", "FolderClaims", "MemoryClaims", "Registry"]
+
+_TURN: Final = "turn.json"
+_LONGEST_PAUSE_S: Final = 0.02
+
+
+class Claims(Protocol):
+    """The claims of one claimant, and its view of the others'."""
+
+    def turn(self) -> contextlib.AbstractContextManager[None]:
+        """Nobody else takes items of this map inside the context."""
+
+    def others(self) -> Others:
+        """What live claimants have taken; the claims of dead ones are cleared away."""
+
+    def take(self, keys: Iterable[str]) -> None:
+        """Claim items; to be called in a `turn`."""
+
+    def release(self) -> None:
+        """Give all claims back."""
+
+
+class Others:
+    """What the other claimants are at.
+
+    Attributes
+    ----------
+    count: how many there are.
+    keys: what each of them has taken.
+    abandoned: what claimants that have died since the last look had taken.
+    """
+
+    __slots__ = ("abandoned", "count", "keys")
+
+    def __init__(self, keys: Iterable[set[str]], abandoned: Iterable[str] = ()) -> None:
+        self.keys = list(keys)
+        self.count = len(self.keys)
+        self.abandoned = frozenset(abandoned)
+
+    def __contains__(self, key: object) -> bool:
+        return any(key in taken for taken in self.keys)
+
+
+class FolderClaims:
+    """Claims in a folder that the processes share.
+
+    Parameters
+    ----------
+    folder: where the notes of all claimants of this map are.
+    permissions: mode bits of files and folders; None: the umask decides.
+    """
+
+    # docstrings of the methods inherited from `Claims`
+
+    def __init__(self, folder: str, permissions: Permissions = None) -> None:
+        self._folder = folder
+        self._permissions = permissions
+        self._name = secrets.token_hex(8)
+        self._note: Claim | None = None
+        self._writer = KeyWriter(os.path.join(folder, f"{self._name}.keys"), permissions)
+        self._readers: dict[str, tuple[KeyReader, ClaimWatch]] = {}
+        self._turn_watched: ClaimWatch | None = None
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        path, pause = os.path.join(self._folder, _TURN), 0.0005
+        while (claim := self._try_turn(path)) is None:
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE_S)
+        try:
+            yield
+        finally:
+            claim.release()
+
+    def _try_turn(self, path: str) -> Claim | None:
+        try:
+            claim = Claim.take(path, self._permissions)
+        except FileNotFoundError:
+            make_folder(self._folder, self._permissions)
+            claim = Claim.take(path, self._permissions)
+        if claim is None:
+            # One watch for the whole wait: it measures the silence of a claimant on another machine.
+            self._turn_watched = self._turn_watched or ClaimWatch(path)
+            self._turn_watched.alive()
+        return claim
+
+    def others(self) -> Others:
+        abandoned: list[str] = []
+        try:
+            names = [name for name in os.listdir(self._folder) if name.endswith(".keys")]
+        except (FileNotFoundError, NotADirectoryError):
+            names = []
+        present = {name.removesuffix(".keys") for name in names} - {self._name}
+        for name in self._readers.keys() - present:
+            del self._readers[name]
+        for name in present:
+            stem = os.path.join(self._folder, name)
+            reader, watch = self._readers.setdefault(name, (KeyReader(f"{stem}.keys"), ClaimWatch(f"{stem}.json")))
+            keys = reader.refresh()
+            if not watch.alive():
+                abandoned += keys
+                del self._readers[name]
+                with contextlib.suppress(OSError):  # not ours to remove
+                    remove_quietly(f"{stem}.keys")
+        return Others((reader.keys for reader, _ in self._readers.values()), abandoned)
+
+    def take(self, keys: Iterable[str]) -> None:
+        if self._note is None:
+            self._note = Claim.take(os.path.join(self._folder, f"{self._name}.json"), self._permissions)
+        self._writer.append(keys)
+
+    def release(self) -> None:
+        self._writer.close(remove=True)
+        note, self._note = self._note, None
+        if note is not None:
+            note.release()
+
+
+class Registry:
+    """Claims inside this process, for results that are kept nowhere else."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.taken: dict[int, set[str]] = {}
+
+
+class MemoryClaims:
+    """Claims of one thread of this process."""
+
+    # docstrings of the methods inherited from `Claims`
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def turn(self) -> contextlib.AbstractContextManager[None]:
+        return _held(self._registry.lock)
+
+    def others(self) -> Others:
+        with self._registry.lock:
+            return Others(set(keys) for name, keys in self._registry.taken.items() if name != id(self))
+
+    def take(self, keys: Iterable[str]) -> None:
+        self._registry.taken.setdefault(id(self), set()).update(keys)
+
+    def release(self) -> None:
+        with self._registry.lock:
+            self._registry.taken.pop(id(self), None)
+
+
+@contextlib.contextmanager
+def _held(lock: threading.RLock) -> Iterator[None]:
+    with lock:
+        yield

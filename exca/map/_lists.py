@@ -1,0 +1,71 @@
+"""Lists of keys on disk that one process appends to while others read along."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable
+
+from exca.store import Permissions, remove_quietly
+
+__all__ = ["KeyReader", "KeyWriter"]
+
+
+class KeyWriter:
+    """Appends keys to a file of its own, one JSON string on each line.
+
+    Parameters
+    ----------
+    path: the file; made at the first append.
+    permissions: mode bits of the file; None: the umask decides.
+    """
+
+    def __init__(self, path: str, permissions: Permissions = None) -> None:
+        self.path = path
+        self._permissions = permissions
+        self._file: int | None = None
+
+    def append(self, keys: Iterable[str]) -> None:
+        """Add keys; other processes see them when this returns."""
+        if self._file is None:
+            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            if self._permissions is not None:
+                os.fchmod(self._file, self._permissions & ~0o111)
+        text = memoryview("".join(json.dumps(key) + "\n" for key in keys).encode())
+        while text:
+            text = text[os.write(self._file, text) :]
+
+    def close(self, *, remove: bool) -> None:
+        """Close the file, and remove it if nobody needs it any more."""
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        if remove:
+            with contextlib.suppress(OSError):
+                remove_quietly(self.path)
+        os.close(file)
+
+
+class KeyReader:
+    """Reads along in the file of a `KeyWriter`; each line is read once."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.keys: set[str] = set()
+        self._offset = 0
+
+    def refresh(self) -> set[str]:
+        """All keys that are in the file by now, or were in it before it was removed."""
+        try:
+            with open(self.path, "rb") as stream:
+                stream.seek(self._offset)
+                text = stream.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return self.keys
+        whole, newline, _ = text.rpartition(b"\n")  # a line that is being written is read the next time
+        self._offset += len(whole) + len(newline)
+        for line in whole.splitlines():
+            with contextlib.suppress(ValueError):  # half a line, of a full disk
+                self.keys.add(json.loads(line))
+        return self.keys

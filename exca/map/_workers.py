@@ -1,0 +1,258 @@
+"""Computing items with workers: threads, processes, jobs. Each takes items until none is left."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from exca import execution
+from exca.errors import JobFailed, ResultNotStored, UnstableIdentity
+from exca.main_module import main_name
+from exca.map._claims import Claims
+from exca.map._drain import Drain, Work
+from exca.map._here import wait_for_others
+from exca.map._marks import Marks
+from exca.store import make_folder
+from exca.task import prepare_worker, show_to_main
+
+if TYPE_CHECKING:
+    from exca.map._item_map import ItemMap
+
+__all__ = ["compute_elsewhere", "temporary_home"]
+
+_FIRST_LOOK_S: Final = 0.01
+_LAST_LOOK_S: Final = 0.5
+_FAREWELL_S: Final = 5.0
+
+
+def compute_elsewhere(items: ItemMap, work: Work) -> None:
+    """Compute all items of some work with the workers of the map's cluster; what others are at is waited for.
+
+    Raises
+    ------
+    Exception
+        what the method raised, when everything else has been computed.
+    JobFailed
+        if workers were killed, and new ones did not get any further.
+    """
+    claims = items.claims_in(_home(work))
+    try:
+        left = list(work.items)
+        while left:
+            others = claims.others()
+            if any(key not in others for key in left):
+                left = _Round(items, work, claims).compute(left)
+            else:
+                left = wait_for_others(work, Marks(), claims, left)
+    finally:
+        claims.release()
+
+
+def temporary_home() -> str:
+    """A folder for results that are kept nowhere."""
+    return tempfile.mkdtemp(prefix="exca-map-")
+
+
+def _home(work: Work) -> str | None:
+    return work.place if isinstance(work.place, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a worker is told: where the items are, where results go, how many others there are."""
+
+    home: str
+    run: str
+    uid: str
+    force: bool
+    workers: int
+
+
+class _Round:
+    """One array of workers.
+
+    Parameters
+    ----------
+    items: the map.
+    work: all that was asked for.
+    claims: to see what others are at.
+    """
+
+    def __init__(self, items: ItemMap, work: Work, claims: Claims) -> None:
+        self.items = items
+        self.work = work
+        self.claims = claims
+        self.resources = items.settings.resources()
+        self.in_process = self.resources.cluster == "threadpool"
+        self.home = _home(work)
+        self.run: str | None = None
+        if not self.in_process:
+            assert self.home is not None, "other processes cannot write to this one's RAM"
+            self.run = os.path.join(self.home, "runs", secrets.token_hex(8))
+        self.marks = Marks(self.run)
+
+    def compute(self, keys: Sequence[str]) -> list[str]:
+        """Returns what is still missing, to be computed by others or in another round."""
+        todo = {key: self.work.items[key] for key in keys}
+        jobs = self._submit(todo)
+        try:
+            left = self._watch(jobs, list(keys))
+        except KeyboardInterrupt as interrupt:
+            self._interrupted(jobs, interrupt)
+            raise
+        except BaseException:
+            self._end(jobs)
+            raise
+        self._end(jobs)
+        if left:
+            self._raise_failures(jobs, keys, left)
+        return left
+
+    # ------------------------------------------------------------------ submitting
+
+    def _submit(self, todo: Mapping[str, Any]) -> list[execution.Job]:
+        count = self._workers(len(todo))
+        settings, title = self.items.settings, self.items.method.title
+        initializer = functools.partial(prepare_worker, main_name(), os.getcwd())
+        executor = execution.make_executor(self.resources, settings.logs_template(), initializer=initializer)
+        name = self.resources.job_name or title
+        if self.run is None:
+            work = _renewed(self.work, todo)
+            calls = [execution.Call(self._drain_here, (work, count), name=name) for _ in range(count)]
+        else:
+            self._make_run_folder(self.run)
+            order = _Order(str(self.home), self.run, self.items.uid, self.work.force, count)
+            # In one pickle, once for all workers: items may be big, and of classes that the config knows too.
+            arguments = (execution.Shared((self.items.config, dict(todo))), self.items.method.field, order)
+            calls = [execution.Call(_drain_there, arguments, name=name) for _ in range(count)]
+        return executor.submit(calls)
+
+    def _workers(self, count: int) -> int:
+        settings = self.items.settings
+        bounds = [math.ceil(count / settings.min_samples_per_job)]
+        for bound in (settings.max_jobs, execution.worker_bound(self.resources)):
+            if bound is not None:
+                bounds.append(bound)
+        return max(1, min(bounds))
+
+    def _make_run_folder(self, run: str) -> None:
+        try:
+            make_folder(run, self.items.settings.permissions)
+        except OSError as error:
+            raise ResultNotStored(f"{run} cannot be made, so nothing was computed: {error}") from error
+
+    def _drain_here(self, work: Work, count: int) -> None:
+        """What a thread runs."""
+        _drain(work, self.items.claims_in(self.home), self.marks, count)
+
+    # ------------------------------------------------------------------ waiting
+
+    def _watch(self, jobs: Sequence[execution.Job], left: list[str]) -> list[str]:
+        """Return when all is stored, or all jobs have ended, with what is missing."""
+        pause, asked = _FIRST_LOOK_S, len(left)
+        pending = list(jobs)
+        while True:
+            ended = not pending  # before the look at what is stored
+            left = self.work.open_among(left, self.marks)
+            if asked - len(left):
+                self.work.advance(asked - len(left))
+                asked = len(left)
+            if not left or ended:
+                break
+            _wait_for_all(pending, pause)
+            pending = [job for job in pending if not job.done()]
+            pause = min(pause * 1.5, _LAST_LOOK_S)
+        return self.work.open_among(left, Marks()) + sorted(self.marks.failed())
+
+    def _end(self, jobs: Sequence[execution.Job]) -> None:
+        """Nothing is left to do for the workers: those that wait in a queue need not start any more."""
+        for job in jobs:
+            if not job.done() and job.status() == "pending":
+                job.cancel()
+        end = time.monotonic() + _FAREWELL_S
+        for job in jobs:
+            job.wait(max(0.0, end - time.monotonic()))
+        self.marks.close()
+        if self.run is not None:
+            shutil.rmtree(self.run, ignore_errors=True)
+
+    def _interrupted(self, jobs: Sequence[execution.Job], interrupt: KeyboardInterrupt) -> None:
+        stored = len(self.work.items) - len(self.work.open_among(list(self.work.items), self.marks))
+        text = f"{stored} of {len(self.work.items)} items are stored"
+        if self.resources.cluster in ("threadpool", "processpool"):
+            for job in jobs:
+                job.cancel()
+            self._end(jobs)
+            text += "; the workers were stopped, and the next call goes on from there"
+        else:
+            ids = ", ".join(job.job_id for job in jobs[:3]) + (", ..." if len(jobs) > 3 else "")
+            text += f"; the workers go on ({ids}): call the method again to come back to them"
+        interrupt.add_note(text)
+
+    # ------------------------------------------------------------------ failures
+
+    def _raise_failures(self, jobs: Sequence[execution.Job], keys: Sequence[str], left: Sequence[str]) -> None:
+        errors = [error for job in jobs if job.done() and (error := job.exception()) is not None]
+        raised = [error for error in errors if not isinstance(error, JobFailed)] or errors
+        if not raised:
+            return  # others are at what is missing
+        failed = self.marks.failed()
+        if not failed and all(isinstance(error, JobFailed) for error in errors) and len(left) < len(keys):
+            return  # killed, but they had got somewhere: others take over
+        stored = len(self.work.items) - len(left)
+        shown = ", ".join(map(repr, sorted(failed)[:5])) + (", ..." if len(failed) > 5 else "")
+        text = f"{len(failed)} items failed ({shown})" if failed else "the workers ended before all was computed"
+        raised[0].add_note(f"{text}; {stored} of {len(self.work.items)} are stored: the next call computes the others")
+        raise raised[0]
+
+
+def _wait_for_all(jobs: Sequence[execution.Job], timeout: float) -> None:
+    end = time.monotonic() + timeout
+    for job in jobs:
+        if not job.wait(max(0.0, end - time.monotonic())):
+            return
+
+
+def _renewed(work: Work, todo: Mapping[str, Any]) -> Work:
+    """The same work for other items; its caller counts them."""
+    return Work(work.place, work.config, work.function, todo, work.cache, work.force)
+
+
+def _drain(work: Work, claims: Claims, marks: Marks, workers: int) -> None:
+    drain = Drain(work, claims, marks, workers=workers, tolerant=True)
+    try:
+        drain.run()
+    finally:
+        claims.release()
+    if drain.error is not None:
+        raise drain.error
+
+
+def _drain_there(shared: tuple[Any, dict[str, Any]], field: str, order: _Order) -> None:
+    """What a worker process runs."""
+    config, todo = shared
+    items: ItemMap = getattr(config, field).bound()
+    show_to_main(items.method.function)
+    if items.uid != order.uid:
+        raise UnstableIdentity(
+            f"the config is {order.uid} where it was submitted and {items.uid} on the worker: some field has a value, "
+            "or a default, that differs from process to process"
+        )
+    if not os.path.isdir(order.run):  # everything was computed while this worker was in the queue
+        return
+    cache = items.cache_in(order.home, keep_in_ram=False)
+    work = Work(items.home or order.home, items.config, items.function, todo, cache, order.force)
+    marks = Marks(order.run)
+    try:
+        _drain(work, items.claims_in(order.home), marks, order.workers)
+    finally:
+        marks.close()
+        cache.close()
