@@ -4,12 +4,14 @@ from exca.hydra._bound import Bound
 from exca.hydra._compose import compose
 from exca.hydra._composer import Composer
 from exca.hydra._launch import launch_points
-from exca.hydra._launch_sweep import SweepFailed, sweep_to_the_end
+from exca.hydra._launch_sweep import SweepFailed
 from exca.hydra._main import main
 from exca.hydra._overrides import to_config, to_overrides
 from exca.hydra._points import read_points
 from exca.hydra._problems import Problem
 from exca.hydra._register import register
+from exca.hydra._sweep import Settings as SweepSettings
+from exca.hydra._sweep import run_sweep
 from exca.hydra._validation import to_model, validate_points
 from exca.hydra._volatile import VolatileValueWarning
 
@@ -18,13 +20,14 @@ __all__ = [
     "Composer",
     "Problem",
     "SweepFailed",
+    "SweepSettings",
     "VolatileValueWarning",
     "compose",
     "launch_points",
     "main",
     "read_points",
     "register",
-    "sweep_to_the_end",
+    "run_sweep",
     "to_config",
     "to_model",
     "to_overrides",

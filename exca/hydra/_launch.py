@@ -26,6 +26,7 @@ __all__ = ["Launch", "launch_points"]
 _LOG = logging.getLogger(__name__)
 _READY = (Action.LOAD, Action.RAISE)
 _HERE = (None, "debug")
+_HOPELESS = 2  # points that fail alone before any was submitted
 _TIED = (*_HERE, "threadpool", "processpool")
 
 
@@ -69,6 +70,7 @@ class Launch:
         self._log_as_hydra()
         with _refusals():
             self._runner = _runner_of(launcher)
+        self.retry = "infra.mode=retry" if isinstance(self._runner, BoundRunner) else "hydra.launcher.mode=retry"
 
     def _log_as_hydra(self) -> None:
         """Jobs configure the logging of the process for themselves."""
@@ -129,12 +131,10 @@ class Launch:
             _LOG.info("%d points: %d cached, %d to compute", len(points), cached, len(todo))
         with progress_display(len(own), cached, wanted=self._launcher.progress) as display:
             away = [task for task in todo if task.settings.resources().cluster not in _HERE]
-            try:
-                submit_all(away)
-            except SubmissionFailed as error:
-                _LOG.error("nothing was submitted: %s", error)
-                _give_up(points, away, error)
-                away = []
+            lost = _submit(away)
+            for point in points:
+                point.error = lost.get(id(point.task))
+            away = [task for task in away if id(task) not in lost]
             here = [task for task in todo if task.settings.resources().cluster in _HERE]
             _wait(away, display, *_compute_here(here, display))
 
@@ -181,11 +181,28 @@ def _sort(points: Sequence[Point]) -> list[Task]:
     return todo
 
 
-def _give_up(points: Sequence[Point], tasks: Sequence[Task], error: SubmissionFailed) -> None:
-    lost = {id(task) for task in tasks}
-    for point in points:
-        if id(point.task) in lost:
-            point.error = error
+def _submit(tasks: Sequence[Task]) -> dict[int, SubmissionFailed]:
+    """Submit together; where that fails, without those that fail alone (a value that cannot be pickled).
+
+    Returns
+    -------
+    dict: id of each task that could not be submitted, and why.
+    """
+    lost: dict[int, SubmissionFailed] = {}
+    pending, submitted = [list(tasks)], False
+    while pending:
+        group = pending.pop()
+        try:
+            submit_all(group)
+            submitted = True
+        except SubmissionFailed as error:
+            alone = len(group) == 1 or any(task.settings.mode in ("retry", "force") for task in group)
+            if alone or (not submitted and len(lost) >= _HOPELESS):  # it is the scheduler, not the points
+                _LOG.error("%d points could not be submitted: %s", len(group), error)
+                lost.update(dict.fromkeys(map(id, group), error))
+            else:
+                pending += [group[len(group) // 2 :], group[: len(group) // 2]]
+    return lost
 
 
 def _compute_here(tasks: Sequence[Task], display: Display) -> tuple[int, int]:

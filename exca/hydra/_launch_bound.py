@@ -59,6 +59,8 @@ class BoundRunner:
     def finish(self, point: Point) -> JobReturn:
         """Run the task function in the point's own output folder, its computation served from the cache."""
         function = functools.partial(_call, self._bound, point.subject)
+        if point.error is not None:
+            function = functools.partial(_not_submitted, point.error)
         functools.update_wrapper(function, self._bound.function)
         if point.task is not None and point.task.config is not point.subject:  # force was done for its equal
             task_of(point.subject, self._infra).mark_acted()
@@ -70,6 +72,10 @@ class BoundRunner:
 def _call(bound: Bound, model: BaseModel, _: DictConfig) -> Any:
     with no_exit():
         return bound.function(model)
+
+
+def _not_submitted(error: Exception, _: DictConfig) -> Any:
+    raise error
 
 
 def computation_field(bound: Bound) -> str | None:

@@ -1,13 +1,12 @@
-"""A sweep from its first folder to its exit code."""
+"""The folder of a sweep, and how it may end."""
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, open_dict, read_write
@@ -15,7 +14,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from exca.errors import ExecutionError
 from exca.liveness import Stamp
 
-__all__ = ["SweepFailed", "SweepRefused", "own_folder", "sweep_to_the_end"]
+__all__ = ["SweepFailed", "SweepRefused", "own_folder"]
 
 _MARK = ".running"
 
@@ -46,6 +45,8 @@ def own_folder(config: DictConfig) -> Iterator[None]:
         yield
     finally:
         (candidate / _MARK).unlink(missing_ok=True)
+        with suppress(OSError):  # nothing came of it
+            candidate.rmdir()
 
 
 def _mark(path: Path) -> bool:
@@ -63,28 +64,3 @@ def _mark(path: Path) -> bool:
             return False
         path.write_text(text)
     return True
-
-
-def sweep_to_the_end(sweep: Callable[[], Any], failed: Callable[[], int], config: DictConfig) -> Any:
-    """Run a sweep in a folder of its own, and turn the exception of its first failed point into one line about all.
-
-    Parameters
-    ----------
-    sweep: raises the exception of a failed point after all points have ended.
-    failed: how many points of this sweep failed.
-    config: the config of the sweep as a whole; its ``hydra.sweep.dir`` may be changed.
-
-    Raises
-    ------
-    SweepFailed
-        if points failed; from the exception of the first one.
-    """
-    try:
-        with own_folder(config):
-            return sweep()
-    except Exception as error:
-        count = failed()
-        if not count:
-            raise
-        again = "correct the cause and run the same command with infra.mode=retry to compute only those again"
-        raise SweepFailed(f"{count} point{'s' if count > 1 else ''} failed; {again}") from error

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -60,7 +60,6 @@ class ExcaLauncher(Launcher):
         self.progress = progress
         self.exclude = list(exclude)
         self.fields = {name: value for name, value in fields.items() if value is not None}
-        self.failed = 0  # points of this sweep that failed so far
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         # docstring inherited
@@ -72,9 +71,7 @@ class ExcaLauncher(Launcher):
         # docstring inherited
         from exca.hydra import launch_points
 
-        results = launch_points(self, job_overrides, initial_job_idx)
-        self.failed += sum(result.status is JobStatus.FAILED for result in results)
-        return results
+        return launch_points(self, job_overrides, initial_job_idx)
 
 
 _TARGET = f"{ExcaLauncher.__module__}.{ExcaLauncher.__qualname__}"
