@@ -56,7 +56,7 @@ class CacheDictContract:
         assert list(cache) == ["a", "b", "c", "d"]
         assert list(cache.keys()) == ["a", "b", "c", "d"]
         assert list(cache.values()) == [1, {"x": (1, 2.5)}, "text", None]
-        assert list(cache.items())[0] == ("a", 1)
+        assert next(iter(cache.items())) == ("a", 1)
         assert len(cache) == len(cache.items()) == len(cache.values()) == 4
         assert "d" in cache
         assert cache
