@@ -135,6 +135,7 @@ _SCALARS = (
     | st.floats()
     | st.complex_numbers()
     | st.text()
+    | st.text(alphabet="\ud83d\ude00a")  # halves of a surrogate pair
     | st.binary()
     | st.dates()
     | st.datetimes()
@@ -152,6 +153,7 @@ _SCALARS = (
     | st.integers(0, 9).map(range)
     | st.text(alphabet="a\0\u20ac").map(np.str_)
     | st.binary(max_size=3).map(np.bytes_)
+    | st.just(np.zeros(1, [("a", "i4")])[0])
 )
 _HASHABLE = st.integers() | st.text() | st.tuples(st.integers(), st.text()) | st.binary() | st.booleans() | st.none()
 _VALUES = st.recursive(
