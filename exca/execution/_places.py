@@ -101,7 +101,7 @@ def _clean_pools() -> Path:
     """The folder of private places, without those that nobody needs any more."""
     pools = user_folder() / "pools"
     for folder, array in list(_forgotten.items()):
-        if not _is_running(array) and _forgotten.pop(folder, None):  # threads come here at the same time
+        if not _is_running(array) and _forgotten.pop(folder, None) is not None:  # threads come here at the same time
             shutil.rmtree(folder, ignore_errors=True)
     for name in os.listdir(pools) if pools.exists() else ():
         owner = ArrayPaths(pools / name).stamp(_OWNER)

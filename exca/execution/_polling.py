@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 
 __all__ = ["pauses", "poll"]
 
-_SHORTEST_S = 0.002
+_SHORTEST_S = 0.0003
 _LONGEST_S = 0.5
 
 
 def pauses() -> Iterator[float]:
-    """Seconds to sleep between two questions: from 2 ms, a fifth longer each time, up to 0.5 s."""
+    """Seconds to sleep between two questions: from 0.3 ms, a fifth longer each time, up to 0.5 s."""
     pause = _SHORTEST_S
     while True:
         yield pause

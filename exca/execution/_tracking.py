@@ -13,7 +13,7 @@ from exca.liveness import Stamp
 
 __all__ = ["TrackedArray"]
 
-_LIST_AGAIN_S = 0.002  # a thousand jobs asked one after the other list the folder once
+_LIST_AGAIN_S = 0.0002  # a thousand jobs asked one after the other list the folder once
 _RESTS = 20  # and never sooner than after so many times what the listing took
 _LOOK_AGAIN_S = 0.25
 _START_S = 30.0  # time a supervisor may take to sign, if its starter was killed just then

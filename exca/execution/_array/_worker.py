@@ -95,6 +95,7 @@ class WorkSite:
         self.interrupted = False
         self._ready = False
         self._shared: dict[int, object] = {}
+        self._variables: dict[str, str] | None = None  # between two calls
 
     def shared(self, number: int) -> object:
         """An argument that calls have in common; loaded at its first use."""
@@ -131,15 +132,18 @@ class WorkSite:
     @contextmanager
     def environment(self, job_id: str, folder: str) -> Iterator[None]:
         """Set the variables of a call; whatever it changes in the environment is undone."""
-        before = dict(os.environ)
+        if self._variables is None:
+            self._variables = dict(os.environ)  # each look at them costs as much as opening a file
+        before = self._variables
         for name, value in self.spec.environment.items():
             os.environ[name] = value.replace("%j", job_id).replace("%f", folder)
         try:
             yield
         finally:
-            for name in os.environ.keys() - before.keys():
+            after = dict(os.environ)
+            for name in after.keys() - before.keys():
                 del os.environ[name]
-            os.environ.update({name: value for name, value in before.items() if os.environ.get(name) != value})
+            os.environ.update({name: value for name, value in before.items() if after.get(name) != value})
 
 
 def run_call(site: WorkSite, index: int, worker: str) -> Verdict:
@@ -151,15 +155,16 @@ def run_call(site: WorkSite, index: int, worker: str) -> Verdict:
     """
     array, spec = site.array, site.spec
     paths, job_id = array.job(spec, index), spec.job_id(index)
-    started = {"host": os.uname().nodename, "pid": site.process, "worker": worker, "started": time.time()}
-    update_state(paths, job_id=job_id, status="running", **started)
+    state = {"job_id": job_id, "host": os.uname().nodename, "pid": site.process, "worker": worker}
+    state |= {"status": "running", "started": time.time()}
+    _write_state(paths, state)
     try:
         with captured(paths.stdout, paths.stderr), site.environment(job_id, str(paths.folder)):
             verdict = _attempt(site, index, paths)
     except OSError as error:
         verdict = Verdict(LOST, f"its logs could not be written: {error}")
         report_lost(paths, verdict.reason)
-    update_state(paths, status=verdict.kind, reason=verdict.reason, ended=time.time())
+    _write_state(paths, state | {"status": verdict.kind, "reason": verdict.reason, "ended": time.time()})
     array.end(index, verdict)
     return verdict
 
@@ -259,8 +264,12 @@ def update_state(paths: JobPaths, **news: object) -> None:
         state = json.loads(paths.state.read_bytes())
     except (FileNotFoundError, ValueError):  # not there yet, or its writer was killed
         state = {}
-    with suppress(OSError):
-        paths.state.write_text(json.dumps(state | news))
+    _write_state(paths, state | news)
+
+
+def _write_state(paths: JobPaths, state: dict[str, object]) -> None:
+    with suppress(OSError), open(paths.state, "w") as file:
+        file.write(json.dumps(state))
 
 
 def _show_name(name: bytes) -> None:
