@@ -184,6 +184,9 @@ def _encode_foreign(value: Any, blobs: BlobWriter) -> Json:
     pandas = sys.modules.get("pandas")
     if pandas is not None and type(value) is pandas.DataFrame:
         return _tag("frame", blobs.write("frame", value))
+    if pandas is not None and type(value) is pandas.Series:
+        # attrs stay on the frame: frame_bytes sees to it that they come back
+        return _tag("series", {"name": encode(value.name, blobs), "frame": blobs.write("frame", value.to_frame("v"))})
     raise NotSafelyStorable(f"no safe format for {type(value).__module__}.{type(value).__qualname__}")
 
 
@@ -305,6 +308,7 @@ _FOREIGN: dict[str, Callable[[Json, BlobReader], Any]] = {
     "array": lambda c, blobs: blobs.read("array", c),
     "frame": lambda c, blobs: blobs.read("frame", c),
     "numpy": _decode_scalar,
+    "series": lambda c, blobs: blobs.read("frame", c["frame"])["v"].rename(decode(c["name"], blobs)),
     "record": lambda c, blobs: blobs.read("array", c)[()],
     "tensor": _decode_tensor,
 }

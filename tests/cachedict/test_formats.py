@@ -224,8 +224,11 @@ def test_a_pickle_as_the_last_resort_is_warned_of_once_for_a_type(tmp_path: path
     class Once:
         pass
 
-    with pytest.warns(UserWarning, match=r"Once are stored as pickles.*DumpContext\.register.*cache_type='Pickle'"):
+    with pytest.warns(
+        UserWarning, match=r"Once are stored as pickles.*DumpContext\.register.*cache_type='Pickle'"
+    ) as caught:
         stored(Once(), tmp_path)
+    assert pathlib.Path(caught[0].filename).name == "formats_double.py", "it points to the line of the user"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         stored([Once()], tmp_path)
@@ -372,6 +375,26 @@ def test_incident_12_frames_come_back_as_they_were(name: str, tmp_path: pathlib.
     if name == "text":
         assert stored(frame, tmp_path, cache_type="ParquetPandasDataFrame").info["$"] == "frame"
         assert round_trip(frame, tmp_path)["a"][0] == "007"
+
+
+SERIES = {
+    "text": lambda pd: pd.Series(["007", None], name=("a", 1)),
+    "empty": lambda pd: pd.Series([], dtype="f4"),
+    "categories": lambda pd: pd.Series(pd.Categorical(["a", "b"]), name=3),
+    "index": lambda pd: pd.Series([1.5], index=pd.Index(["x"], name="v")),
+    "levels": lambda pd: pd.Series([1, 2], index=pd.MultiIndex.from_tuples([(1, "a"), (2, "b")], names=["p", "q"])),
+}
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_incident_12_series_come_back_as_they_were(name: str, tmp_path: pathlib.Path) -> None:
+    pd = pytest.importorskip("pandas")
+    series = SERIES[name](pd)
+    record = stored([series], tmp_path)
+    assert record.info[0]["$"] == "series"
+    (copy,) = record.load()
+    assert type(copy.name) is type(series.name)
+    pd.testing.assert_series_equal(copy, series, check_exact=True, check_index_type="exact")
 
 
 def test_a_frame_that_parquet_would_change_is_pickled_or_refused(tmp_path: pathlib.Path) -> None:
