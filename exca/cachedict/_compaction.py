@@ -39,8 +39,10 @@ _CLAIM: Final = "compact.claim"
 def is_worth_it(catalog: Catalog) -> bool:
     """Whether there may be many segments to merge, or much space to give back; quick, and not exact."""
     segments = catalog.segments.values()
+    if len(segments) > _MANY and sum(map(_is_finished, segments)) >= _FEW:
+        return True
     dead = sum(segment.dead for segment in segments)
-    return len(segments) > _MANY or (dead > _DEAD_BYTES and dead > sum(map(_size, segments)) / 2)
+    return dead > _DEAD_BYTES and dead > sum(map(_size, segments)) / 2
 
 
 def compact(folder: Path, catalog: Catalog, permissions: Permissions, *, thorough: bool) -> None:
@@ -98,7 +100,7 @@ class _Merge:
             for source in self._sources:
                 self._copy(source, writer)
             writer.dead = max(0, sum(source.dead for source in self._sources) - self._freed)
-            writer.close()
+            writer.close(strictly=True)
         except BaseException:
             writer.abandon()
             for suffix in ("log", "data", "index"):
@@ -202,7 +204,10 @@ def _is_finished(segment: Segment) -> bool:
     writer = segment.writer
     state = "elsewhere" if writer is None else writer.liveness()
     if state == "elsewhere":
-        return time.time() - os.stat(segment.log).st_mtime > _DAY_S
+        try:
+            return time.time() - os.stat(segment.log).st_mtime > _DAY_S
+        except FileNotFoundError:  # merged by somebody else in this moment
+            return False
     return state == "dead"
 
 

@@ -135,13 +135,21 @@ class SegmentWriter:
             # index, since positions in it are no longer known.
             self._unindexed = True
 
-    def close(self) -> None:
-        """Say that nothing will be appended any more, after all of it has reached the disk."""
+    def close(self, *, strictly: bool = False) -> None:
+        """Say that nothing will be appended any more, after all of it has reached the disk.
+
+        Raises
+        ------
+        OSError
+            with ``strictly``, if it cannot be said. Otherwise the segment is later merged like that of a process that
+            was killed.
+        """
         if self._log < 0:
             return
         try:
             if self.mine:
-                self._finish()
+                with contextlib.suppress(*(() if strictly else (OSError,))):
+                    self._finish()
         finally:
             for descriptor in {self._log, self._data, self._index} - {-1}:
                 os.close(descriptor)
@@ -157,12 +165,11 @@ class SegmentWriter:
             remove_quietly(f"{self.path}.log")
             return
         self.seal()
-        with contextlib.suppress(OSError):  # it is then merged later, as that of a process that was killed
-            for descriptor in (self._data, self._index):
-                if descriptor >= 0:
-                    os.fdatasync(descriptor)
-            _write(self._log, [closing_line(time.time_ns(), self.dead)])
-            os.fdatasync(self._log)
+        for descriptor in (self._data, self._index):
+            if descriptor >= 0:
+                os.fdatasync(descriptor)
+        _write(self._log, [closing_line(time.time_ns(), self.dead)])
+        os.fdatasync(self._log)
 
     def _commit(self, key: str, sequence: int, line: bytes) -> int:
         at = self.end
