@@ -22,9 +22,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def slurm() -> Iterator[Cluster]:
     """The cluster, its commands first on PATH; the last test process to leave stops what a test process started."""
     cluster = Cluster()
-    users = Path(f"{cluster.state}.users")
-    with users.open("w") as lock, pytest.MonkeyPatch.context() as patch:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with (
+        Path(f"{cluster.state}.starting").open("w") as starting,
+        Path(f"{cluster.state}.users").open("w") as lock,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        fcntl.flock(starting, fcntl.LOCK_EX)
         try:
             if not cluster.is_up():
                 cluster.start()
@@ -32,6 +35,7 @@ def slurm() -> Iterator[Cluster]:
         except ClusterError as error:
             pytest.skip(f"no Slurm here: {error}")
         fcntl.flock(lock, fcntl.LOCK_SH)
+        fcntl.flock(starting, fcntl.LOCK_UN)
         patch.setenv("PATH", f"{cluster.clients}{os.pathsep}{os.environ['PATH']}")
         yield cluster
         try:

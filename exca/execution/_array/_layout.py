@@ -30,7 +30,7 @@ from exca.liveness import Stamp
 __all__ = ["ArrayPaths", "JobPaths", "Queue", "Spec", "Verdict", "write_atomically", "write_file"]
 
 COMPLETED, RAISED, LOST, CANCELLED = "completed", "raised", "lost", "cancelled"
-NEVER_STARTED = "never started"
+NEVER_STARTED = "never-started"  # one word, as it is the first of the text of a verdict
 _LONGEST_REASON = 1000  # characters; a symlink's text ends at 4095 bytes
 
 
