@@ -14,7 +14,7 @@ from typing import Any
 from hydra.core import utils
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import ConfigCompositionException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel
 
 from exca.errors import InvalidInfra
@@ -59,6 +59,7 @@ class AppRunner:
         name = AppName(launcher.task_function)
         self._title = name.owner.__name__
         self._settings = self._read_settings(name.variant())
+        self._resolved_once: dict[int, dict[str, Any]] = {}  # what ${now:} said when the point was named
 
     def _read_settings(self, variant: str) -> BaseInfra:
         launcher = self._launcher
@@ -95,7 +96,10 @@ class AppRunner:
         return points
 
     def _compose(self, number: int, overrides: Sequence[str]) -> DictConfig:
-        return config_of(self._launcher, number, overrides, self._composer.load_sweep_config)
+        config = config_of(self._launcher, number, overrides, self._composer.load_sweep_config)
+        if number in self._resolved_once:
+            OmegaConf.set_cache(config, self._resolved_once[number])
+        return config
 
     def _reader(self) -> Callable[[DictConfig], BaseModel]:
         if self._bound is not None:
@@ -115,6 +119,7 @@ class AppRunner:
             place_point(config, self._launcher.config, number)
             self._warn_of_volatile(config)
             found.append(_resolved(config, tuple(self._launcher.exclude)))
+            self._resolved_once[number] = OmegaConf.get_cache(config)
         raise_problems(self._title, problems, points=len(numbered))
         return found
 

@@ -21,6 +21,8 @@ class Sweep:
     err: str
     rows: list[dict[str, str]]
     folder: Path
+    shared: list[str]
+    """Overrides that every point has."""
 
     def column(self, name: str) -> list[str]:
         return [row[name] for row in self.rows]
@@ -29,14 +31,15 @@ class Sweep:
 class Shell:
     """Starts the app in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, app: Path = APP) -> None:
         self.folder = folder
+        self.app = app
         self.count = 0
 
     def command(self, *overrides: str) -> list[str]:
         self.count += 1
         sweep_dir = f"hydra.sweep.dir=sweep{self.count}"
-        return [sys.executable, str(APP), "-m", *overrides, f"trace={self.folder / 'trace'}", sweep_dir]
+        return [sys.executable, str(self.app), "-m", *overrides, f"trace={self.folder / 'trace'}", sweep_dir]
 
     def sweep(self, *overrides: str, **env: str) -> Sweep:
         command = self.command(*overrides)
@@ -46,7 +49,8 @@ class Shell:
         folder = self.folder / f"sweep{self.count}"
         table = folder / "results.csv"
         rows = list(csv.DictReader(table.read_text().splitlines())) if table.exists() else []
-        return Sweep(done.returncode, done.stdout, done.stderr, rows, folder)
+        shared = [f"trace={self.folder / 'trace'}"]
+        return Sweep(done.returncode, done.stdout, done.stderr, rows, folder, shared)
 
     def computed(self) -> list[int]:
         trace = self.folder / "trace"
