@@ -79,6 +79,8 @@ def _user_name() -> str:
         return str(os.getuid())
 
 
+_LOOK_AGAIN_S = 60.0
+_look_again_at: dict[Path, float] = {}
 # Arrays of private places that were forgotten while they ran.
 _forgotten: dict[Path, ArrayPaths] = {}
 
@@ -103,11 +105,19 @@ def _clean_pools() -> Path:
     for folder, array in list(_forgotten.items()):
         if not _is_running(array) and _forgotten.pop(folder, None) is not None:  # threads come here at the same time
             shutil.rmtree(folder, ignore_errors=True)
+    now = time.monotonic()
+    if now > _look_again_at.get(pools, 0.0):
+        _look_again_at[pools] = now + _LOOK_AGAIN_S
+        _remove_orphans(pools)
+    return pools
+
+
+def _remove_orphans(pools: Path) -> None:
+    """Remove the places whose owners were killed before they could do it."""
     for name in os.listdir(pools) if pools.exists() else ():
         owner = ArrayPaths(pools / name).stamp(_OWNER)
-        if owner and owner.liveness() == "dead":  # killed before it could remove its pool
+        if owner and owner.liveness() == "dead":
             shutil.rmtree(pools / name, ignore_errors=True)
-    return pools
 
 
 def _is_running(array: ArrayPaths) -> bool:

@@ -471,6 +471,20 @@ def test_kept_workers_are_as_light_as_new_ones() -> None:
         assert {"exca", "pydantic", "numpy", "submitit", "multiprocessing"}.isdisjoint(modules)
 
 
+def test_many_arrays_that_wait_cost_little(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    jobs = [job for _ in range(150) for job in pool(1).submit([Call(wait_for, (str(gate),))])]
+    until(lambda: jobs[0].status() == "running")
+    supervisor = psutil.Process(stamps(jobs)[0])
+    before = sum(supervisor.cpu_times()[:2])
+    time.sleep(1)
+    assert sum(supervisor.cpu_times()[:2]) - before < 0.15
+    jobs[-1].cancel()
+    assert jobs[-1].wait(PATIENCE_S)
+    gate.touch()
+    assert results(jobs[:-1]) == [str(gate)] * 149
+
+
 @pytest.mark.slow
 def test_a_storm_over_many_arrays(tmp_path: Path) -> None:
     """Workers of a kept pool are killed at any time: all calls end, and the pool goes on."""

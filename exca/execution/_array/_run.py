@@ -66,6 +66,10 @@ class ArrayRun:
         self._oom_kills = oom_kills()
         self._slots = SlotPool(queue.slots, queue.slot_names, queue.slots_per_worker) if queue.slots else None
 
+    def is_at_work(self) -> bool:
+        """Whether a worker is at it; else nothing happens but what its readers ask for."""
+        return bool(self._engaged) or not self._keeps_crew
+
     def is_over(self) -> bool:
         """Whether nothing more will come of it."""
         left = self._engaged if self._keeps_crew else self._crew

@@ -5,11 +5,13 @@ It runs no call itself and imports nothing of the user's, so that it stays small
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from exca.liveness import Stamp
 
+from ._crew import Departure
 from ._desk import Desk
 from ._layout import ArrayPaths
 from ._run import ArrayRun
@@ -18,6 +20,7 @@ from ._serving import redirect_output
 __all__ = ["supervise"]
 
 _TICK_S = 0.2  # how late a request to cancel, a time limit or a free slot may be noticed
+_RESTS = 20  # but with thousands of arrays, no sooner than after so many times what looking at all of them took
 
 
 def supervise(folder: str) -> int:
@@ -39,6 +42,7 @@ class Supervisor:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._runs: list[ArrayRun] = []
+        self._next_round = 0.0  # when to look at those too that have no worker
 
     def run(self, folder: str) -> Callable[[], int] | None:
         """Run arrays until no more come. Like `os.fork` this returns more than once: in each worker, with its work."""
@@ -72,20 +76,31 @@ class Supervisor:
             self._begin(folder)
 
     def _attend(self) -> None:
+        """Look after the arrays that are worked on, and now and then after those that wait for a worker."""
         reports = self._desk.read_reports()
         departures = self._desk.crew.reap()
+        is_ending = self._desk.stopped or self._desk.is_orphaned()
         if self._desk.is_orphaned():
             self._desk.kill_crew()
+        started = time.monotonic()
+        is_round = is_ending or started > self._next_round
         for run in list(self._runs):
-            try:
-                run.attend(reports, departures)
-                if run.is_over():
-                    self._runs.remove(run)
-                    # Else whoever waits for its jobs must learn from the end of this process that no more will come.
-                    self._desk.keep_s *= run.close()
-            except FileNotFoundError:
-                if run.array.folder.exists():
-                    raise
-                run.abandon()  # others have arrays here too
-                if run in self._runs:
-                    self._runs.remove(run)
+            if is_round or run.is_at_work():
+                self._attend_to(run, reports, departures)
+        if is_round:
+            ended = time.monotonic()
+            self._next_round = ended + max(_TICK_S, _RESTS * (ended - started))
+
+    def _attend_to(self, run: ArrayRun, reports: list[str], departures: list[Departure]) -> None:
+        try:
+            run.attend(reports, departures)
+            if run.is_over():
+                self._runs.remove(run)
+                # Else whoever waits for its jobs must learn from the end of this process that no more will come.
+                self._desk.keep_s *= run.close()
+        except FileNotFoundError:
+            if run.array.folder.exists():
+                raise
+            run.abandon()  # others have arrays here too
+            if run in self._runs:
+                self._runs.remove(run)
