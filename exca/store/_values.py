@@ -57,7 +57,7 @@ class NoBlobs:
         # docstring inherited
         raise NotSafelyStorable(f"there is no place for bulk data ({kind}) here")
 
-    def override(self, _: Any) -> None:
+    def override(self, _: Any) -> Json | None:
         # docstring inherited
         return None
 

@@ -345,6 +345,13 @@ def test_json_keeps_types_too(value: Any, tmp_path: pathlib.Path) -> None:
     assert same(copy, value) or copy == value
 
 
+def test_damage_inside_a_dataclass_is_not_blamed_on_its_class(tmp_path: pathlib.Path) -> None:
+    record = stored(Report(1.0, np.arange(3)), tmp_path)
+    record.payloads[0] = b""
+    with pytest.raises(CorruptResult, match=r"0 bytes|buffer is too small"):
+        record.load()
+
+
 def test_an_unknown_format_is_refused_with_those_there_are(tmp_path: pathlib.Path) -> None:
     with pytest.raises(InvalidInfra, match=r"cache_type='Numpy'.*Auto, .*MemmapArray, .*TorchTensor"):
         _formats.check_cache_type("Numpy")

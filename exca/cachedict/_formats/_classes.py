@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import importlib
 import sys
 from collections.abc import Callable
@@ -69,9 +70,9 @@ def encode_instance(value: Any, encode: Callable[[Any], Json]) -> Json | None:
     value: what is to be stored.
     encode: gives the data of a part.
     """
-    kind = type(value)
-    tag = next((tag for tag, fits in _FITS.items() if fits(value)), None)
-    if tag is None or not _is_importable(kind):
+    kind: Any = type(value)
+    tag = _tag_of(kind)
+    if tag is None or not _FITS[tag](value) or _held(sys.modules.get(kind.__module__), kind.__qualname__) is not kind:
         return None
     return {"$": tag, "v": [class_path(kind), _PARTS[tag](value, encode)]}
 
@@ -86,8 +87,10 @@ def decode_instance(tag: str, kind: type[Any], parts: Json, decode: Callable[[Js
     CorruptResult
         if the class is no longer what it was.
     """
+    if tag != "enum":
+        parts = {name: decode(part) for name, part in parts.items()}
     try:
-        return _REBUILT[tag](kind, parts, decode)
+        return _REBUILT[tag](kind, parts)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CorruptResult(
             f"a stored value does not fit its class {class_path(kind)} any more ({error}). Recompute it."
@@ -99,39 +102,46 @@ def is_instance_tag(tag: object) -> bool:
     return tag in _REBUILT
 
 
-def _is_importable(kind: type) -> bool:
-    return _held(sys.modules.get(kind.__module__), kind.__qualname__) is kind
-
-
 def _held(holder: Any, qualname: str) -> Any:
     for part in qualname.split("."):
         holder = getattr(holder, part, None)
     return holder
 
 
-def _is_member(value: Any) -> bool:
-    return isinstance(value, enum.Enum) and type(value).__members__.get(value.name) is value
+@functools.lru_cache(maxsize=1024)
+def _tag_of(kind: Any) -> str | None:
+    """How values of a class are taken apart, as far as the class tells."""
+    if issubclass(kind, enum.Enum):
+        return "enum"
+    if kind.__bases__ == (tuple,) and hasattr(kind, "_fields"):
+        return "namedtuple"
+    return "dataclass" if dataclasses.is_dataclass(kind) and not _has_state(kind) else None
 
 
-def _is_named_tuple(value: Any) -> bool:
-    kind = type(value)
-    return kind.__bases__ == (tuple,) and hasattr(kind, "_fields") and not hasattr(value, "__dict__")
-
-
-def _is_dataclass(value: Any) -> bool:
-    """Whether the fields are all that there is: no state, parents, or ways of pickling of its own."""
-    kind = type(value)
-    if not dataclasses.is_dataclass(kind) or kind.__new__ is not object.__new__:
-        return False
-    if kind.__reduce__ is not object.__reduce__ or kind.__reduce_ex__ is not object.__reduce_ex__:
-        return False
+def _has_state(kind: Any) -> bool:
+    """Whether a dataclass has more than its fields: parents with content, ways of pickling of its own."""
+    if kind.__new__ is not object.__new__ or kind.__reduce__ is not object.__reduce__:
+        return True
     hooks = (getattr(kind, "__getstate__", None), getattr(kind, "__setstate__", None))
     own = [hook for hook in hooks if hook is not None and hook is not getattr(object, "__getstate__", None)]
-    if any(getattr(hook, "__module__", None) != "dataclasses" for hook in own):
-        return False
-    names = {field.name for field in dataclasses.fields(kind)}
+    if any(getattr(hook, "__module__", None) != "dataclasses" for hook in own):  # those of frozen ones with slots
+        return True
     slots = {name for parent in kind.__mro__ for name in _slots(parent)} - {"__weakref__", "__dict__"}
-    return (names >= set(getattr(value, "__dict__", ())) | slots) and all(hasattr(value, name) for name in names)
+    return kind.__reduce_ex__ is not object.__reduce_ex__ or not slots <= set(_field_names(kind))
+
+
+@functools.lru_cache(maxsize=1024)
+def _field_names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+def _has_fields_alone(value: Any) -> bool:
+    kind: Any = type(value)
+    names = _field_names(kind)
+    for name in getattr(value, "__dict__", ()):
+        if name not in names:
+            return False
+    return all(hasattr(value, name) for name in names)
 
 
 def _slots(kind: type) -> tuple[str, ...]:
@@ -140,22 +150,23 @@ def _slots(kind: type) -> tuple[str, ...]:
 
 
 def _fields(value: Any, encode: Callable[[Any], Json]) -> Json:
-    return {field.name: encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    kind: Any = type(value)
+    return {name: encode(getattr(value, name)) for name in _field_names(kind)}
 
 
-def _rebuilt_member(kind: Any, name: str, _: Callable[[Json], Any]) -> Any:
+def _rebuilt_member(kind: Any, name: str) -> Any:
     if not issubclass(kind, enum.Enum):
         raise TypeError("it is no enum")
     return kind.__members__[name]
 
 
-def _rebuilt_tuple(kind: Any, parts: dict[str, Json], decode: Callable[[Json], Any]) -> Any:
+def _rebuilt_tuple(kind: Any, parts: dict[str, Any]) -> Any:
     if list(parts) != list(kind._fields):
         raise ValueError(f"its fields were {list(parts)}, and are {list(kind._fields)}")
-    return tuple.__new__(kind, [decode(part) for part in parts.values()])
+    return tuple.__new__(kind, parts.values())
 
 
-def _rebuilt_dataclass(kind: Any, parts: dict[str, Json], decode: Callable[[Json], Any]) -> Any:
+def _rebuilt_dataclass(kind: Any, parts: dict[str, Any]) -> Any:
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         raise TypeError("it is no dataclass")
     fields = dataclasses.fields(kind)
@@ -164,8 +175,7 @@ def _rebuilt_dataclass(kind: Any, parts: dict[str, Json], decode: Callable[[Json
         raise ValueError(f"its fields were {sorted(parts)}, and are {sorted(names)}")
     value = object.__new__(kind)
     for field in fields:
-        part = decode(parts[field.name]) if field.name in parts else _default(field)
-        object.__setattr__(value, field.name, part)
+        object.__setattr__(value, field.name, parts[field.name] if field.name in parts else _default(field))
     return value
 
 
@@ -179,16 +189,16 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 _FITS: dict[str, Callable[[Any], bool]] = {
-    "enum": _is_member,
-    "namedtuple": _is_named_tuple,
-    "dataclass": _is_dataclass,
+    "enum": lambda value: type(value).__members__.get(value.name) is value,  # not of a flag that is two at once
+    "namedtuple": lambda value: not hasattr(value, "__dict__"),
+    "dataclass": _has_fields_alone,
 }
 _PARTS: dict[str, Callable[[Any, Callable[[Any], Json]], Json]] = {
     "enum": lambda value, _: value.name,
     "namedtuple": lambda value, encode: {name: encode(part) for name, part in zip(value._fields, value, strict=True)},
     "dataclass": _fields,
 }
-_REBUILT: dict[str, Callable[[Any, Json, Callable[[Json], Any]], Any]] = {
+_REBUILT: dict[str, Callable[[Any, Any], Any]] = {
     "enum": _rebuilt_member,
     "namedtuple": _rebuilt_tuple,
     "dataclass": _rebuilt_dataclass,

@@ -72,17 +72,17 @@ class Writer(NoBlobs):
     def override(self, value: Any) -> Json | None:
         # docstring inherited
         found = format_of(type(value))
-        return None if found is None else _dump_own(value, found, self.place)
+        if found is not None:
+            return _dump_own(value, found, self.place)
+        return encode_instance(value, lambda part: encode(part, self))
 
     def fallback(self, value: Any, reason: NotSafelyStorable) -> Json:
         # docstring inherited
         if not self.silent:
             _refuse_objects(value)
-        info = encode_instance(value, lambda part: encode(part, self))
-        if info is None:
-            info = _pickled(value, self.place)
-            if not self.silent:
-                _warn_of_pickle(type(value), reason)
+        info = _pickled(value, self.place)
+        if not self.silent:
+            _warn_of_pickle(type(value), reason)
         return info
 
 
@@ -91,9 +91,9 @@ class _StrictWriter(Writer):
 
     __slots__ = ()
 
-    def override(self, _: Any) -> None:
+    def override(self, value: Any) -> Json | None:
         # docstring inherited
-        return None
+        return NoBlobs.override(self, value)
 
     def fallback(self, value: Any, reason: NotSafelyStorable) -> Json:
         # docstring inherited
@@ -109,10 +109,9 @@ class _InlineWriter(_StrictWriter):
         # docstring inherited
         return NoBlobs.write(self, kind, value)
 
-    def fallback(self, value: Any, reason: NotSafelyStorable) -> Json:
+    def override(self, value: Any) -> Json | None:
         # docstring inherited
-        info = encode_instance(value, lambda part: encode(part, self))
-        return NoBlobs.fallback(self, value, reason) if info is None else info
+        return encode_instance(value, lambda part: encode(part, self))
 
 
 def _outlined(info: Json, place: Place) -> Json:
