@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from ._plain import Where
 
-__all__ = ["only_order_decides"]
+__all__ = ["decides", "only_order_decides"]
 
 _Adapter = TypeAdapter[Any]
 
@@ -61,7 +61,7 @@ def _reversed(annotation: Any) -> Any:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         marks = annotation.__metadata__
-        if any(isinstance(mark, Discriminator) or (isinstance(mark, FieldInfo) and _decides(mark)) for mark in marks):
+        if any(isinstance(mark, Discriminator) or (isinstance(mark, FieldInfo) and decides(mark)) for mark in marks):
             return annotation
         inner = _reversed(args[0])
         return annotation if inner is args[0] else Annotated[(inner, *marks)]
@@ -77,8 +77,8 @@ def _reversed(annotation: Any) -> Any:
     return annotation
 
 
-def _decides(mark: FieldInfo) -> bool:
-    """Whether a mark on a union says how to choose."""
+def decides(mark: FieldInfo) -> bool:
+    """Whether a field, or a mark on a union, says how to choose."""
     return mark.discriminator is not None or any(
         getattr(item, "union_mode", None) == "left_to_right" for item in mark.metadata
     )

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 from exca.discriminated import DiscriminatedModel
 from exca.identity import input_key
 
+from ._ambiguity import decides
 from ._defaults import default_of, plain_default
 from ._fields import Shape, all_keys, shape_of, tree_keys
 from ._forms import form_of
@@ -82,7 +83,7 @@ class _Builder:
             path = input_key(model, name)
             entries[keys[name]] = replace(
                 entry,
-                annotation=None if callable(info.discriminator) else info.annotation,
+                annotation=None if decides(info) else info.annotation,
                 form=form_of(info.annotation),
                 place=path if isinstance(path, AliasPath) else None,
             )

@@ -169,7 +169,8 @@ class _Judge:
             return
         chosen = site.options.get(self._choices.get(site.group) or "")
         written = any(not c.generated for c, _ in said)
-        if chosen is not None and chosen.tree is None and written:
+        open_ = self._choices.get(site.group) in (None, MISSING)
+        if written and (open_ if chosen is None else chosen.tree is None):
             chosen = next(option for option in site.options.values() if option.tree is not None)
             self.verdict.switched[site.group] = chosen.name
         if chosen is not None and chosen.tree is not None:

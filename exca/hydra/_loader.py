@@ -24,6 +24,7 @@ from ._builder import schema_of
 from ._choices import Contribution, Verdict, judge
 from ._composer import Composer, record, written_texts
 from ._composition import Composition
+from ._guard import Guard
 from ._nodes import stored_configs
 from ._parsing import key_path, parse
 from ._plain import unresolved
@@ -31,7 +32,7 @@ from ._problems import InvalidComposition, UnknownOption, as_error
 from ._register import default_name, registered_names
 from ._schema import Path
 from ._source import ModelRepository, ModelSource
-from ._translation import chosen_by_hand, translated
+from ._translation import chosen_by_hand, translated, unaliased
 from ._unknown import unknown_keys, unknown_option
 from ._unset import marked, unmark
 from ._yaml_errors import problem_of_yaml
@@ -78,6 +79,7 @@ class ModelLoader(ConfigLoaderImpl):
     ) -> None:
         super().__init__(config_search_path)
         self.schema = schema_of(model)
+        self._guard = Guard(self.schema)
         self.schema_name = default_name(model)
         # The last name is for the case that files of the user have all the others.
         known = [name for name in registered_names(model) if "/" not in name]  # others are for other places
@@ -111,6 +113,7 @@ class ModelLoader(ConfigLoaderImpl):
         ConfigCompositionException
             Anything else that Hydra finds wrong.
         """
+        overrides = self._guard.overrides(overrides)
         if validate_sweep_overrides:
             self.validate_sweep_overrides_legal(parse(overrides), run_mode, from_shell)
         try:
@@ -149,7 +152,7 @@ class ModelLoader(ConfigLoaderImpl):
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """Compose one point of a sweep, its ``hydra`` node included."""
         hydra = master_config.hydra
-        texts = [*written_texts(hydra.overrides.hydra), *sweep_overrides]
+        texts = [*written_texts(hydra.overrides.hydra), *self._guard.overrides(sweep_overrides)]
         self.validate_sweep_overrides_legal(parse(texts), RunMode.RUN, from_shell=True)
         cfg = self._composed(hydra.job.config_name, texts, RunMode.RUN)
         OmegaConf.copy_cache(from_config=master_config, to_config=cfg)
@@ -171,6 +174,10 @@ class ModelLoader(ConfigLoaderImpl):
     def choices(self, overrides: Sequence[str]) -> list[str]:
         """Return the overrides that decide what the config is made of."""
         return self.composer.split(parse(overrides))[0]
+
+    def own_path(self, path: Path) -> Path:
+        """Return the path in the tree of a path that may name fields by their aliases."""
+        return unaliased(self.schema.tree, path)
 
     def written(
         self, config_name: str, overrides: Sequence[str]
@@ -203,7 +210,9 @@ class ModelLoader(ConfigLoaderImpl):
         return as_error(name, problems) if problems else None
 
     def _load(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> DictConfig:
-        return super().load_configuration(config_name, overrides, run_mode, validate_sweep_overrides=False)
+        cfg = super().load_configuration(config_name, overrides, run_mode, validate_sweep_overrides=False)
+        self._guard.config(cfg)
+        return cfg
 
     def _parse_overrides_and_create_caching_repo(
         self, config_name: str | None, overrides: list[str]

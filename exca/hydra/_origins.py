@@ -78,14 +78,18 @@ class Origins:
         return replace(problem, origin=origin, hint=hint)
 
     def _of_override(self, path: Where, overrides: Sequence[str]) -> str | None:
-        """Find the last override of the value or of a node above it."""
+        """Find the last override of the value or of a node above it; else of something below."""
         names = tuple(map(str, path))
         choices = set(self._loader.choices(overrides))
+        below = None
         for override in reversed(parse(overrides)):
-            key = () if override.input_line in choices else key_path(override) or ()
+            own = () if override.input_line in choices else key_path(override) or ()
+            key = self._loader.own_path(own)
             if not override.is_delete() and key and key == names[: len(key)]:
                 return f"override {override.input_line}"
-        return None
+            if not override.is_delete() and names and names == key[: len(names)]:
+                below = below or f"override {override.input_line}"
+        return below
 
     def _of_file(self, path: Where, overrides: Sequence[str]) -> str | None:
         for file in reversed(self._written(overrides)):

@@ -11,6 +11,7 @@ from omegaconf import Container, DictConfig, Node, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from ._problems import Problem
+from ._secrets import is_word, reveal
 from ._text import MISSING, from_literal
 
 __all__ = ["Missing", "Where", "plain", "references", "unresolved"]
@@ -65,7 +66,7 @@ def unresolved(cfg: DictConfig) -> dict[str, Any]:
 
 
 def references(data: Any, path: Where = ()) -> Iterator[tuple[Where, str]]:
-    """Yield every text that a config tree interprets, ``???`` and ``${...}``, with its path."""
+    """Yield every text that stands for something else, ``???``, ``${...}`` and secrets, with its path."""
     if isinstance(data, dict):
         for key, item in data.items():
             if type(item) in (str, dict, list):
@@ -73,7 +74,7 @@ def references(data: Any, path: Where = ()) -> Iterator[tuple[Where, str]]:
     elif isinstance(data, list):
         for index, item in enumerate(data):
             yield from references(item, (*path, index))
-    elif isinstance(data, str) and (data == MISSING or "${" in data):
+    elif isinstance(data, str) and (data == MISSING or "${" in data or is_word(data)):
         yield path, data
 
 
@@ -93,11 +94,13 @@ def _resolved(cfg: DictConfig, path: Where, text: str, problems: list[Problem]) 
     known = from_literal(text)
     if known is not None:
         return known[0]
+    if "${" not in text:
+        return reveal(text)
     node: Any = cfg
     try:
         for key in path:
             node = node[key]
-        return OmegaConf.to_container(node, resolve=True) if isinstance(node, Container) else node
+        return reveal(OmegaConf.to_container(node, resolve=True) if isinstance(node, Container) else node)
     except InterpolationToMissingValueError:
         return _MISSING
     except OmegaConfBaseException as error:

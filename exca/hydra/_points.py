@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from ._builder import schema_of
 from ._composer import Composer
+from ._guard import Guard
 from ._problems import InvalidComposition, Problem, raise_problems
 from ._validation import Finder, read
 
@@ -56,8 +57,9 @@ def read_points(
     reader = _PointReader(Composer(loader), master, model)
     models: list[Any] = []
     problems: list[Problem] = []
-    for number, overrides in enumerate(points, first):
-        config, found = reader.read(list(overrides), number)
+    guard = Guard(schema_of(model))  # a sweeper may have made the overrides by itself
+    for number, overrides in enumerate(map(guard.overrides, points), first):
+        config, found = reader.read(overrides, number)
         models.append(config)
         problems += [problem.at(number, overrides) for problem in found]
     raise_problems(model.__name__, problems, points=len(points))

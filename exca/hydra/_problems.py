@@ -10,13 +10,12 @@ from hydra.errors import CompactHydraException, MissingConfigException
 
 from exca.errors import InvalidConfig
 
+from ._secrets import MASK, without_secrets
+
 __all__ = ["QUOTE", "InvalidComposition", "Problem", "UnknownOption", "as_error", "raise_problems", "shown"]
 
 QUOTE = "put it in quotes"
 """Hint about a value that was meant to be text; where it came from decides how that is written."""
-
-SECRET = "**********"
-"""Stands for the value of a secret field in every message."""
 
 _MOST_POINTS = 12
 """Points listed with their overrides under one problem; the others by number only."""
@@ -113,18 +112,18 @@ def render(name: str, problems: Sequence[Problem], points: int | None = None) ->
     lines = [_headline(name, len(alike), problems, points)]
     for problem, same in alike.items():
         lines += ["", *_lines(problem), *_points(same)]
-    return "\n".join(lines)
+    return without_secrets("\n".join(lines))
 
 
 def _without_secrets(problems: Sequence[Problem]) -> list[Problem]:
     """The same problems, the overrides that set a refused secret without its text."""
-    secret = {problem.field for problem in problems if problem.value == SECRET}
+    secret = {problem.field for problem in problems if problem.value == MASK}
     if not secret:
         return list(problems)
 
     def masked(text: str) -> str:
         key, assigned, _ = text.partition("=")
-        return f"{key}={SECRET}" if assigned and key.split()[-1].lstrip("+~") in secret else text
+        return f"{key}={MASK}" if assigned and key.split()[-1].lstrip("+~") in secret else text
 
     return [
         replace(

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ._plain import Missing, Where
-from ._problems import QUOTE, SECRET, Problem, shown
+from ._problems import QUOTE, Problem, shown
 from ._schema import Schema
+from ._secrets import MASK
 from ._suggestions import closest
 
 __all__ = ["problems_of"]
@@ -55,7 +56,7 @@ def _problem(detail: ErrorDetails, schema: Schema, data: Mapping[str, Any]) -> P
     elif detail["type"] in ("string_type", "path_type") and isinstance(value, int | float):
         hint = QUOTE
     text = _shown(value, schema, path, data)
-    return Problem(path, message, text, hint=None if text == SECRET else hint)
+    return Problem(path, message, text, hint=None if text == MASK else hint)
 
 
 def _of_choices(value: Any, texts: Sequence[str]) -> str | None:
@@ -103,4 +104,4 @@ def _shown(value: Any, schema: Schema, path: Where, data: Any) -> str | None:
         if below is None:
             break
         tree, data = below, node
-    return SECRET if secret else shown(value)
+    return MASK if secret else shown(value)

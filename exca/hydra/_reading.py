@@ -95,9 +95,10 @@ class _Reader:
                 tag = entry.shape.discriminator
                 changed[key] = {**inner, tag: tree.entries[tag].shape.object_of(value[tag])} if tag else inner
                 return
-        self._problems += strays(value, entry.form, path)
+        stray = list(strays(value, entry.form, path))
+        self._problems += stray
         read = with_members(self._value(value, path, entry.site), entry.form)
-        if isinstance(value, Mapping | list):
+        if isinstance(value, Mapping | list) and not stray:
             read = self._member(entry, value, read, path)
         if isinstance(read, Missing):
             changed.pop(key, None)

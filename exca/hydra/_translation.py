@@ -25,7 +25,7 @@ from ._parsing import key_path
 from ._problems import Problem, raise_problems
 from ._schema import Path, Schema, Site, Tree
 
-__all__ = ["chosen_by_hand", "sites_at", "translated"]
+__all__ = ["chosen_by_hand", "sites_at", "translated", "unaliased"]
 
 
 def translated(schema: Schema, overrides: Sequence[Override]) -> list[Override]:
@@ -62,7 +62,7 @@ def _meant(schema: Schema, override: Override, chosen: set[str]) -> Iterator[Ove
     if override.package is not None or override.is_delete() or override.is_sweep_override() or path[0] == "hydra":
         yield override
         return
-    own = _unaliased(schema.tree, path)
+    own = unaliased(schema.tree, path)
     if own != path and key_path(override) is not None:
         override, path = replace(override, key_or_group=".".join(own)), own
     value = override.value()
@@ -96,12 +96,12 @@ def _named_by(tree: Tree, path: Path, data: Any) -> Iterator[Override]:
         yield from _named_by(tree, (*path, str(key)), item)
 
 
-def _unaliased(tree: Tree, path: Path) -> Path:
+def unaliased(tree: Tree, path: Path) -> Path:
     """Return a path with other keys of fields replaced by those of the tree."""
     for inner, rest in _trees_along(tree, path):
         if rest[0] in inner.aliases:
             depth = len(path) - len(rest)
-            return _unaliased(tree, (*path[:depth], inner.aliases[rest[0]], *rest[1:]))
+            return unaliased(tree, (*path[:depth], inner.aliases[rest[0]], *rest[1:]))
     return path
 
 
@@ -158,11 +158,11 @@ def _group(site: Site, option: str) -> Override:
 
 
 def _entered(tree: Tree, path: Path) -> Iterator[Site]:
-    """Yield the optional nodes, None by default, that a path leads into."""
+    """Yield the optional nodes, None by default or without one, that a path leads into."""
     for depth in range(1, len(path)):
         for site in sites_at(tree, path[:depth]):
             default = site.options.get(site.default or "")
-            if site.shape.kind == "optional" and default is not None and default.tree is None:
+            if site.shape.kind == "optional" and (default is None or default.tree is None):
                 yield site
 
 

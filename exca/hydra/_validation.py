@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from ._builder import schema_of
 from ._composer import written_texts
+from ._guard import Guard
 from ._loader import ModelLoader
 from ._origins import Origins
 from ._plain import plain, unresolved
@@ -108,13 +109,13 @@ def validate_points(
     InvalidConfig
         Listing every problem of every point.
     """
-    finder = Finder(model)
+    finder, guard = Finder(model), Guard(schema_of(model))
     models: list[Any] = []
     problems: list[Problem] = []
     for number, (cfg, texts) in enumerate(zip(configs, overrides, strict=True), first):
         config, found = read(cfg, schema_of(model))
         models.append(config)
-        problems += [problem.at(number, texts) for problem in finder.complete(found, cfg)]
+        problems += [problem.at(number, guard.overrides(texts)) for problem in finder.complete(found, cfg)]
     raise_problems(model.__name__, problems, points=len(configs))
     return models
 

@@ -235,7 +235,7 @@ def test_secrets_are_never_shown() -> None:
     assert found["token"].value == "**********"
     assert "swordfish" not in str(found["token"].message)
     with pytest.raises(InvalidConfig) as caught:
-        exca.hydra.compose(Guarded, ["+token=[swordfish]"])
+        exca.hydra.compose(Guarded, ["++token=[swordfish]"])
     assert "swordfish" not in str(caught.value)
     assert "**********" in str(caught.value)
 
