@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
+from exca.errors import ResultNotStored
 from exca.map._lists import KeyReader, KeyWriter
 from exca.store import Claim, ClaimWatch, Permissions, make_folder, remove_quietly
 
@@ -93,11 +94,12 @@ class FolderClaims:
             claim.release()
 
     def _try_turn(self, path: str) -> Claim | None:
-        try:
-            claim = Claim.take(path, self._permissions)
-        except FileNotFoundError:
-            make_folder(self._folder, self._permissions)
-            claim = Claim.take(path, self._permissions)
+        with self._explained():
+            try:
+                claim = Claim.take(path, self._permissions)
+            except FileNotFoundError:
+                make_folder(self._folder, self._permissions)
+                claim = Claim.take(path, self._permissions)
         if claim is None:
             # One watch for the whole wait: it measures the silence of a claimant on another machine.
             self._turn_watched = self._turn_watched or ClaimWatch(path)
@@ -125,9 +127,21 @@ class FolderClaims:
         return Others((reader.keys for reader, _ in self._readers.values()), abandoned)
 
     def take(self, keys: Iterable[str]) -> None:
-        if self._note is None:
-            self._note = Claim.take(os.path.join(self._folder, f"{self._name}.json"), self._permissions)
-        self._writer.append(keys)
+        with self._explained():
+            if self._note is None:
+                self._note = Claim.take(os.path.join(self._folder, f"{self._name}.json"), self._permissions)
+            self._writer.append(keys)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ResultNotStored(
+                f"{self._folder} cannot be written, so no more is computed: {error}. It may be somebody else's: "
+                "ask for write access (infra.permissions gives it to others in the first place), set "
+                "infra.folder to a folder of yours, or use mode='read-only'."
+            ) from error
 
     def release(self) -> None:
         self._writer.close(remove=True)

@@ -20,7 +20,7 @@ from exca.map._calling import results_of, wants_stream
 from exca.map._claims import Claims
 from exca.map._marks import Marks
 
-__all__ = ["Drain", "Work", "enclosing"]
+__all__ = ["Drain", "Work", "enclosing", "enclosing_all"]
 
 AIM_S: Final = 0.2  # work that a streaming method claims at once
 GROWTH: Final = 8  # of a claim over the one before, until the pace is known
@@ -36,7 +36,8 @@ class Work:
 
     Attributes
     ----------
-    place: names the cache; equal for all calls that share it.
+    place: names where the results of this map are; equal for all calls that share them.
+    home: folder of the results and claims of this call; None: RAM.
     function: the user's method; called with the config and the items.
     items: key to item.
     force: whether what is stored is computed all the same.
@@ -44,6 +45,7 @@ class Work:
     """
 
     place: object
+    home: str | None
     config: object
     function: Callable[..., Any]
     items: Mapping[str, Any]
@@ -59,8 +61,14 @@ class Work:
 
 
 def enclosing(place: object) -> Drain | None:
-    """The computation of items of that cache inside which this code runs, in this thread."""
-    return next((drain for drain in reversed(_ACTIVE.get()) if drain.work.place == place), None)
+    """The computation of items of that map inside which this code runs, in this thread."""
+    found = enclosing_all(place)
+    return found[-1] if found else None
+
+
+def enclosing_all(place: object) -> list[Drain]:
+    """The computations of items of that map that wait for this code, the innermost last."""
+    return [drain for drain in _ACTIVE.get() if drain.work.place == place]
 
 
 class Drain:
@@ -93,7 +101,7 @@ class Drain:
         self.stored = 0
         self.stale = False  # a nested call may have computed what waits in the buffer
         self._marks = marks
-        self._workers = workers
+        self._peers = self._workers = workers
         self._tolerant = tolerant
         self._nested = nested
         self._streams = wants_stream(work.function)
@@ -134,12 +142,12 @@ class Drain:
         self.elsewhere.clear()
         self.run()
 
-    def asks_for(self, keys: Sequence[str]) -> str | None:
-        """An item of these that is being computed right now, and by nobody but the one who asks."""
+    def asks_for(self, keys: Container[str]) -> str | None:
+        """The item of these that is being computed right now, and cannot be waited for."""
         return self._out[0] if len(self._out) == 1 and self._out[0] in keys else None
 
     def _next_round(self) -> bool:
-        self._taken, self._share = 0, len(self._waiting) + len(self._buffer)
+        self._taken, self._share = 0, math.ceil((len(self._waiting) + len(self._buffer)) / self._peers)
         if not self._buffer and self._groups:
             self._buffer.extend(self._groups.popleft())
             self._share = 0  # nothing else beside it
@@ -227,7 +235,8 @@ class Drain:
             return False
         with self.claims.turn():
             others = self.claims.others()  # before the cache: who stores first and then lets go is seen in one of them
-            wanted = self._wanted(others.count + 1)
+            self._peers = max(self._workers, others.count + 1)
+            wanted = self._wanted()
             self._pick(wanted, () if ignore_others else others, others.abandoned)
             if self._buffer:
                 self.claims.take(self._buffer)
@@ -251,9 +260,9 @@ class Drain:
         if last and not buffer:
             buffer.extend(waiting.popleft() for _ in range(min(len(waiting), wanted)))
 
-    def _wanted(self, claimants: int) -> int:
+    def _wanted(self) -> int:
         """How many items to take now."""
-        share = math.ceil(len(self._waiting) / max(self._workers, claimants))
+        share = math.ceil(len(self._waiting) / self._peers)
         if not self._streams:
             return max(1, share)
         now = time.monotonic()
@@ -262,10 +271,10 @@ class Drain:
         grown = self._size * GROWTH
         if self.stored > stored:
             self._size = min(grown, int((self.stored - stored) * AIM_S / max(now - since, 1e-6)))
-        else:  # the method reads ahead: nothing is known of its pace
-            self._size = grown if self._out else self._size
-        fair = share if max(self._workers, claimants) == 1 else share // 2
-        self._size = max(1, min(self._size, fair, max(1, self._share - len(self._out))))
+        elif self._out:  # the method reads ahead: nothing is known of its pace
+            self._size = grown
+        fair = share if self._peers == 1 else share // 2  # what others take in the meantime is theirs
+        self._size = max(1, min(self._size, fair, self._share - len(self._out)))
         return self._size
 
     # ------------------------------------------------------------------ what goes wrong

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from exca.map._claims import Claims
-from exca.map._drain import Drain, Work
+from exca.map._drain import Drain, Work, enclosing_all
 from exca.map._marks import Marks
 
 __all__ = ["compute_here", "compute_nested", "wait_for_others"]
@@ -47,11 +47,16 @@ def compute_nested(work: Work, parent: Drain) -> None:
     RecursionError
         if an item asks for itself.
     """
-    key = parent.asks_for(list(work.items))
-    if key is not None:
-        raise RecursionError(f"{work.function.__qualname__} asks for item {key!r} while it computes that very item")
+    waiting = enclosing_all(work.place)
+    for drain in waiting:
+        key = drain.asks_for(work.items)
+        if key is not None:
+            raise RecursionError(
+                f"{work.function.__qualname__} asks for item {key!r} while it computes that very item"
+            )
     Drain(work, parent.claims, Marks(), nested=True).run()
-    parent.stale = True
+    for drain in waiting:
+        drain.stale = True
 
 
 def wait_for_others(work: Work, marks: Marks, claims: Claims, keys: Sequence[str]) -> list[str]:

@@ -161,10 +161,10 @@ class ItemMap(Computation):
         force = self.settings.mode == "force"
         with progress_of(self.method.title, len(missing), len(items) - len(missing)) as advance:
             todo = {key: items[key] for key in missing}
-            work = Work(self.place, self.config, self.function, todo, self.cache, force, advance)
+            work = Work(self.place, self.home, self.config, self.function, todo, self.cache, force, advance)
             cluster = self.settings.resources().cluster
             if cluster in IN_PROCESS:
-                compute_here(work, self.claims_in(self.home))
+                compute_here(work, self.claims_in(work.home))
             elif self.home is None and cluster != IN_THREADS:
                 self._compute_for_ram(work)
             else:
@@ -180,12 +180,12 @@ class ItemMap(Computation):
         if missing:
             named = dict(zip(reversed(keys), reversed(items), strict=True))
             todo = {key: named[key] for key in missing}
-            compute_nested(Work(self.place, self.config, self.function, todo, cache), parent)
+            compute_nested(Work(self.place, None, self.config, self.function, todo, cache), parent)
         return read(cache, keys, self.method.title)
 
     def _await_others(self, missing: Sequence[str]) -> None:
         """Read-only: what others are computing is waited for, anything else is refused."""
-        work = Work(self.place, self.config, self.function, {}, self.cache)
+        work = Work(self.place, self.home, self.config, self.function, {}, self.cache)
         left = wait_for_others(work, Marks(), self.claims_in(self.home), missing)
         if left:
             shown = ", ".join(map(repr, left[:3])) + (", ..." if len(left) > 3 else "")
@@ -230,11 +230,12 @@ class ItemMap(Computation):
                 work.cache[key] = value
 
     def _temporary(self, items: Mapping[str, Any], advance: Callable[[int], object]) -> Work:
-        """Work whose results are in a folder that is removed when nobody holds its cache any more."""
-        home = temporary_home()
+        """Work whose results are kept for this call alone; its folder goes when nobody holds its cache any more."""
+        home = None if self.settings.resources().cluster == IN_THREADS else temporary_home()
         cache = self.cache_in(home, keep_in_ram=False)
-        weakref.finalize(cache, shutil.rmtree, home, ignore_errors=True)
-        return Work(home, self.config, self.function, items, cache, advance=advance)
+        if home is not None:
+            weakref.finalize(cache, shutil.rmtree, home, ignore_errors=True)
+        return Work(self.place, home, self.config, self.function, items, cache, advance=advance)
 
     # ------------------------------------------------------------------ checks
 

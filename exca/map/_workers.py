@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
@@ -31,6 +32,7 @@ __all__ = ["compute_elsewhere", "temporary_home"]
 _FIRST_LOOK_S: Final = 0.01
 _LAST_LOOK_S: Final = 0.5
 _FAREWELL_S: Final = 5.0
+_OLD_S: Final = 30 * 24 * 3600.0  # longer than any job
 
 
 def compute_elsewhere(items: ItemMap, work: Work) -> None:
@@ -43,7 +45,7 @@ def compute_elsewhere(items: ItemMap, work: Work) -> None:
     JobFailed
         if workers were killed, and new ones did not get any further.
     """
-    claims = items.claims_in(_home(work))
+    claims = items.claims_in(work.home)
     try:
         left = list(work.items)
         while left:
@@ -59,10 +61,6 @@ def compute_elsewhere(items: ItemMap, work: Work) -> None:
 def temporary_home() -> str:
     """A folder for results that are kept nowhere."""
     return tempfile.mkdtemp(prefix="exca-map-")
-
-
-def _home(work: Work) -> str | None:
-    return work.place if isinstance(work.place, str) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ class _Round:
         self.claims = claims
         self.resources = items.settings.resources()
         self.in_process = self.resources.cluster == "threadpool"
-        self.home = _home(work)
+        self.home = work.home
         self.run: str | None = None
         if not self.in_process:
             assert self.home is not None, "other processes cannot write to this one's RAM"
@@ -111,7 +109,7 @@ class _Round:
         except BaseException:
             self._end(jobs)
             raise
-        self._end(jobs)
+        self._end(jobs, patient=bool(left))
         if left:
             self._raise_failures(jobs, keys, left)
         return left
@@ -146,6 +144,7 @@ class _Round:
     def _make_run_folder(self, run: str) -> None:
         try:
             make_folder(run, self.items.settings.permissions)
+            _clear_old_runs(os.path.dirname(run))
         except OSError as error:
             raise ResultNotStored(f"{run} cannot be made, so nothing was computed: {error}") from error
 
@@ -172,14 +171,18 @@ class _Round:
             pause = min(pause * 1.5, _LAST_LOOK_S)
         return self.work.open_among(left, Marks()) + sorted(self.marks.failed())
 
-    def _end(self, jobs: Sequence[execution.Job]) -> None:
-        """Nothing is left to do for the workers: those that wait in a queue need not start any more."""
+    def _end(self, jobs: Sequence[execution.Job], *, patient: bool = False) -> None:
+        """Nothing is left to do for the workers: those that wait in a queue need not start any more.
+
+        Parameters
+        ----------
+        jobs: the workers.
+        patient: whether what they have to say is needed.
+        """
         for job in jobs:
             if not job.done() and job.status() == "pending":
                 job.cancel()
-        end = time.monotonic() + _FAREWELL_S
-        for job in jobs:
-            job.wait(max(0.0, end - time.monotonic()))
+        _wait_for_all(jobs, _FAREWELL_S if not patient else None)
         self.marks.close()
         if self.run is not None:
             shutil.rmtree(self.run, ignore_errors=True)
@@ -214,16 +217,16 @@ class _Round:
         raise raised[0]
 
 
-def _wait_for_all(jobs: Sequence[execution.Job], timeout: float) -> None:
-    end = time.monotonic() + timeout
+def _wait_for_all(jobs: Sequence[execution.Job], timeout: float | None) -> None:
+    end = None if timeout is None else time.monotonic() + timeout
     for job in jobs:
-        if not job.wait(max(0.0, end - time.monotonic())):
+        if not job.wait(None if end is None else max(0.0, end - time.monotonic())):
             return
 
 
 def _renewed(work: Work, todo: Mapping[str, Any]) -> Work:
     """The same work for other items; its caller counts them."""
-    return Work(work.place, work.config, work.function, todo, work.cache, work.force)
+    return Work(work.place, work.home, work.config, work.function, todo, work.cache, work.force)
 
 
 def _drain(work: Work, claims: Claims, marks: Marks, workers: int) -> None:
@@ -249,10 +252,21 @@ def _drain_there(shared: tuple[Any, dict[str, Any]], field: str, order: _Order) 
     if not os.path.isdir(order.run):  # everything was computed while this worker was in the queue
         return
     cache = items.cache_in(order.home, keep_in_ram=False)
-    work = Work(items.home or order.home, items.config, items.function, todo, cache, order.force)
+    work = Work(items.place, order.home, items.config, items.function, todo, cache, order.force)
     marks = Marks(order.run)
     try:
         _drain(work, items.claims_in(order.home), marks, order.workers)
+        if not order.force and not work.open_among(list(todo), Marks()):
+            shutil.rmtree(order.run, ignore_errors=True)  # who ordered it may be gone
     finally:
         marks.close()
         cache.close()
+
+
+def _clear_old_runs(folder: str) -> None:
+    """Remove what calls that were killed have left behind."""
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        with contextlib.suppress(OSError):  # somebody else's, or removed in this moment
+            if time.time() - os.stat(path).st_mtime > _OLD_S:
+                shutil.rmtree(path)
