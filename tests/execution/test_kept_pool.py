@@ -373,6 +373,31 @@ def test_a_module_that_was_edited_while_a_call_ran(tmp_path: Path, monkeypatch: 
     assert results(pool(1).submit([Call(eval, ("__import__('exca_test_meanwhile').VALUE",))])) == [22]
 
 
+LAZY = """
+import importlib.util, sys, types
+made_up = sys.modules["exca_test_made_up"] = types.ModuleType("exca_test_made_up")
+made_up.__file__ = "_ops.py"
+sys.modules["exca_test_no_module"] = 3
+spec = importlib.util.find_spec("exca_test_lazy")
+spec.loader = importlib.util.LazyLoader(spec.loader)
+lazy = sys.modules["exca_test_lazy"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(lazy)
+"""
+
+
+def test_modules_that_are_lazy_or_made_up_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = tmp_path / "imported"
+    (tmp_path / "exca_test_lazy.py").write_text(f"open({str(mark)!r}, 'w').close()")
+    os.utime(tmp_path / "exca_test_lazy.py", (1, 1))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    first = pool(1).submit([Call(exec, (LAZY,))])
+    results(first)
+    second = pool(1).submit([Call(double, (1,))])
+    results(second)
+    assert stamps(first)[1] == stamps(second)[1]
+    assert not mark.exists()
+
+
 NOTEBOOK = """
 import sys
 from exca.execution import Call, Resources, make_executor
@@ -462,6 +487,13 @@ def test_what_is_printed_between_calls_goes_to_the_log_of_its_array(tmp_path: Pa
     results(jobs)
     log = jobs[0].array.paths.log  # type: ignore[attr-defined]
     until(lambda: log.read_text() == "late")
+
+
+def test_a_worker_without_work_is_shown_as_such() -> None:
+    jobs = pool(1).submit([Call(double, (1,), name="doubling")])
+    results(jobs)
+    [worker] = stamps(jobs)[1]
+    until(lambda: Path(f"/proc/{worker}/comm").read_text() == "exca: idle\n")
 
 
 def test_kept_workers_are_as_light_as_new_ones() -> None:

@@ -39,14 +39,15 @@ class Freshness:
         """
         modules = dict(sys.modules)
         for name in modules.keys() - self._known:
-            file = getattr(modules[name], "__file__", None)
-            if not isinstance(file, str) or file.startswith(_STANDARD) or any(part in file for part in _INSTALLED):
+            file = _source_of(modules[name])
+            if file is None or file.startswith(_STANDARD) or any(part in file for part in _INSTALLED):
                 continue
             state = _state(file)
-            if state is None or state[0] >= self._since_ns:  # edited before or after the import: who knows
+            if state is None:
+                continue  # inside of an archive, or made up
+            if state[0] >= self._since_ns:  # edited before the import, or after: who knows
                 self._stale = True
-            else:
-                self._sources[file] = state
+            self._sources[file] = state
         self._known = set(modules)
 
     def renew(self) -> bool:
@@ -59,6 +60,15 @@ class Freshness:
         main.clear()
         main.update(self._main)
         return _forget_classes()
+
+
+def _source_of(module: object) -> str | None:
+    """The file of a module, without waking one that imports its content when it is first looked at."""
+    try:
+        file = object.__getattribute__(module, "__dict__").get("__file__")
+    except AttributeError:  # whatever somebody has put there
+        return None
+    return file if isinstance(file, str) and os.path.isabs(file) else None
 
 
 def _state(file: str) -> tuple[int, int] | None:

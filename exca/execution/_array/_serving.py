@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ._crew import Post
 from ._freshness import Freshness
 from ._layout import ArrayPaths
-from ._worker import drain
+from ._worker import drain, show_name
 
 __all__ = ["redirect_output", "serve"]
 
@@ -20,6 +20,7 @@ def serve(array: ArrayPaths, post: Post, keep_going: Callable[[], bool]) -> int:
         drain(array, post.name, keep_going)
         freshness.note_imports()
         os.chdir("/")  # the folder of the array may go
+        show_name(b"exca: idle")
         post.report()
         order = post.next_order()
         if order is None or not freshness.renew():

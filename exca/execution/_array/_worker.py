@@ -29,6 +29,7 @@ __all__ = [
     "read_payload",
     "report_lost",
     "run_call",
+    "show_name",
     "take_calls",
     "update_state",
 ]
@@ -174,7 +175,7 @@ def _attempt(site: WorkSite, index: int, paths: JobPaths) -> Verdict:
     try:
         site.prepare()
         payload = read_payload(paths)
-        _show_name(payload["name"])
+        show_name(payload["name"])
         function, args = load_call(site, payload)
     except BaseException as error:
         return _refuse(paths, error)
@@ -272,7 +273,7 @@ def _write_state(paths: JobPaths, state: dict[str, object]) -> None:
         file.write(json.dumps(state))
 
 
-def _show_name(name: bytes) -> None:
+def show_name(name: bytes) -> None:
     """Let `top` and `ps -o comm` show the call instead of "python" (proc(5); the kernel cuts it to 15 bytes)."""
     with suppress(OSError), open("/proc/self/comm", "wb") as comm:
         comm.write(name)
