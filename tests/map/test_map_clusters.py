@@ -120,7 +120,7 @@ class TestProcesses(MapOnClusterContract):
 
     def test_an_item_that_always_kills_its_worker(self, tmp_path: Path, trace: Path) -> None:
         config = Fatal(trace=trace, infra=self.infra(tmp_path))
-        with pytest.raises(JobFailed, match="signal 9|SIGKILL|killed"):
+        with pytest.raises(JobFailed, match=r"signal 9|SIGKILL|killed"):
             config.process(range(10))
         assert len(config.infra.cache_dict) == 9, "everything else was computed"
 
