@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
-from hydra.core.utils import JobReturn, configure_log, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from pydantic import ValidationError
 
 from exca.errors import ExcaError, InvalidInfra, SubmissionFailed, UnstableIdentity
@@ -98,7 +99,13 @@ class Launch:
             point.result = self._runner.finish(point)
         self._log_as_hydra()
         report(self._launcher, points)
-        return [point.result for point in points]
+        return [self._told(point.result) for point in points]
+
+    def _told(self, result: JobReturn) -> JobReturn:
+        """What the sweeper hears: a study that ends at the first failure may be told a value instead."""
+        if self._launcher.failure_value is None or result.status is JobStatus.COMPLETED:
+            return result
+        return replace(result, status=JobStatus.COMPLETED, _return_value=self._launcher.failure_value)
 
     def submit(self, points: Sequence[Point]) -> int:
         """Submit what is missing and wait for nothing.

@@ -30,6 +30,7 @@ class Launcher(Protocol):
     folder: cache of points whose infra names none.
     progress: whether to show progress on a terminal.
     exclude: dotted keys that do not enter the uid of a plain app's point.
+    failure_value: what a sweeper is told of a failed point; None: its exception.
     fields: fields of the infra that were set; they win over a point's own.
     """
 
@@ -39,6 +40,7 @@ class Launcher(Protocol):
     folder: str
     progress: bool
     exclude: list[str]
+    failure_value: Any
     fields: dict[str, Any]
 
 

@@ -50,15 +50,23 @@ class ExcaLauncher(Launcher):
     folder: cache of points whose infra names none; relative to where the app was started.
     progress: whether to show progress on the terminal.
     exclude: dotted keys of the config that do not enter the uid; for plain apps, whose points have no infra.
+    failure_value: what a sweeper is told of a failed point instead of its exception, for sweepers that stop at the
+        first failure; None: the exception.
     **fields: fields of the infra; those that are not None win over a point's own.
     """
 
     def __init__(
-        self, folder: str = ".exca", progress: bool = True, exclude: Sequence[str] = (), **fields: Any
+        self,
+        folder: str = ".exca",
+        progress: bool = True,
+        exclude: Sequence[str] = (),
+        failure_value: Any = None,
+        **fields: Any,
     ) -> None:
         self.folder = folder
         self.progress = progress
         self.exclude = list(exclude)
+        self.failure_value = failure_value
         self.fields = {name: value for name, value in fields.items() if value is not None}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -79,7 +87,14 @@ _STORE = ConfigStore.instance()
 _STORE.store(
     group="hydra/launcher",
     name="exca",
-    node={"_target_": _TARGET, "folder": ".exca", "progress": True, "exclude": [], **dict.fromkeys(INFRA_FIELDS)},
+    node={
+        "_target_": _TARGET,
+        "folder": ".exca",
+        "progress": True,
+        "exclude": [],
+        "failure_value": None,
+        **dict.fromkeys(INFRA_FIELDS),
+    },
     provider="exca",
 )
 for _cluster in ("local", "slurm", "debug"):

@@ -1,0 +1,1 @@
+"""A Hydra plugin of the tests."""
