@@ -24,6 +24,7 @@ import pytest
 from formats_double import Record, round_trip, stored
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from exca.cachedict import _formats
 from exca.errors import CorruptResult, InvalidInfra, ResultNotStored, UntrustedResult
@@ -382,6 +383,25 @@ def test_incident_12_frames_come_back_as_they_were(name: str, tmp_path: pathlib.
     if name == "text":
         assert stored(frame, tmp_path, cache_type="ParquetPandasDataFrame").info["$"] == "frame"
         assert round_trip(frame, tmp_path)["a"][0] == "007"
+
+
+@given(
+    columns=st.dictionaries(
+        st.text(max_size=3), hnp.arrays(st.sampled_from("?bBhHiIqQfd").map(np.dtype), 3), min_size=1, max_size=4
+    ),
+    start=st.integers(-3, 3),
+    step=st.sampled_from([1, 2, -1]),
+)
+def test_incident_12_frames_of_numbers_come_back_as_they_were(columns: dict[str, Any], start: int, step: int) -> None:
+    """They are the frames that are not read back and compared when they are stored."""
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(columns, index=pd.RangeIndex(start, start + 3 * step, step))
+    record = stored(frame, FOLDER)
+    assert record.info["$"] == "frame"
+    copy = record.load()
+    pd.testing.assert_frame_equal(copy, frame, check_exact=True, check_index_type="exact", check_column_type="exact")
+    assert copy.index.equals(frame.index)
+    assert type(copy.index) is pd.RangeIndex
 
 
 SERIES = {
