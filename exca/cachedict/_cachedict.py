@@ -130,6 +130,9 @@ class CacheDict(MutableMapping[str, X], Generic[X]):
         KeyError
             naming the first key that is not stored, if there is no default.
         """
+        kept = self._items.all_kept(keys)
+        if kept is not None:
+            return kept
         found: dict[str, list[X]] = {}
         for key, value in self._items.stream(_all_checked(keys)):
             found.setdefault(key, []).append(value)

@@ -68,6 +68,7 @@ class Catalog:
     def load_all(self) -> None:
         """Read all logs, now and at each refresh: the way to know all keys, or to look up very many."""
         self._complete = True
+        self._found.clear()
         self.refresh()
 
     def find(self, key: str) -> Spot | None:
@@ -80,7 +81,7 @@ class Catalog:
         spot = self._found.get(key)
         if spot is None:
             spot = self._search(key)
-            if spot is not None:
+            if spot is not None and not self._complete:
                 self._remember(key, spot)
         return spot
 
@@ -97,8 +98,8 @@ class Catalog:
         )
 
     def find_cheaply(self, key: str) -> Spot | None:
-        """Where a key is, if that was looked up before, or written by this process."""
-        spot = self._found.get(key)
+        """Where a key is, if that takes no reading."""
+        spot = self._search(key) if self._complete else self._found.get(key)
         return None if spot is None or spot[2] == DELETED else spot
 
     def find_many(self, keys: Sequence[str], expected: int = 0) -> dict[str, Spot]:
@@ -112,6 +113,10 @@ class Catalog:
         unread = sum(end - start for segment in self.segments.values() for start, end in segment.unread)
         if not self._complete and unread < max(len(keys), expected) * _LOOKUP_BYTES:
             self.load_all()
+        if self._complete and len(self.segments) == 1:  # nothing to compare
+            (segment,) = self.segments.values()
+            hits = ((key, segment.tail.get(key)) for key in keys)
+            return {key: (hit[0], segment, hit[1]) for key, hit in hits if hit is not None and hit[1] != DELETED}
         spots = ((key, self.find(key)) for key in keys)
         return {key: spot for key, spot in spots if spot is not None}
 
@@ -147,8 +152,7 @@ class Catalog:
     def discard(self, key: str, spot: Spot) -> None:
         """Count what stands there as not stored: it is damaged."""
         _, segment, at = spot
-        segment.damaged.add(at)
-        segment.tail.pop(key, None)
+        segment.discard(key, at)
         self._found.pop(key, None)
         self._report()
 
@@ -170,7 +174,8 @@ class Catalog:
         own.tail[key] = (sequence, at)
         own.end = own.size = writer.end
         own.last = sequence
-        self._remember(key, (sequence, own, at))
+        if not self._complete:
+            self._remember(key, (sequence, own, at))
         self.note_sealed(writer)
 
     def note_sealed(self, writer: SegmentWriter) -> None:

@@ -19,7 +19,7 @@ from exca.cachedict._compaction import compact, is_worth_it, space_of
 from exca.cachedict._formats import dump, load
 from exca.cachedict._payloads import CollectedPayloads, ShortPayload, StoredPayloads
 from exca.cachedict._ram import KeptValues
-from exca.cachedict._records import FORMAT, Record
+from exca.cachedict._records import FORMAT, PLAIN, Record
 from exca.cachedict._segment import DELETED, Segment
 from exca.cachedict._writer import Payload, SegmentGone, SegmentWriter
 from exca.errors import ResultNotStored, StoreError
@@ -29,7 +29,7 @@ __all__ = ["FolderItems"]
 
 _GONE: Final = (errno.ENOENT, errno.ESTALE)  # the second on NFS, for a file removed while it was open
 _ATTEMPTS: Final = 20
-_CHUNK: Final = 4096
+_CHUNK: Final = 1024
 
 
 class FolderItems:
@@ -81,6 +81,10 @@ class FolderItems:
                 elif key in kept:
                     with contextlib.suppress(KeyError):
                         yield key, self.get(key)
+
+    def all_kept(self, keys: Sequence[str]) -> list[Any] | None:
+        # docstring inherited
+        return None if self._kept is None else self._kept.get_all(keys, self._catalog.epoch)
 
     def put(self, key: str, value: Any) -> None:
         # docstring inherited
@@ -233,6 +237,8 @@ class FolderItems:
             return self._catalog.find(key) != spot
 
     def _decoded(self, record: Record, source: StoredPayloads) -> Any:
+        if record[PLAIN]:
+            return record["v"]
         source.turn_to(record.get("p", ()))
         return load(record["v"], source, folder=self._folder, permissions=self._permissions, key=record["k"])
 

@@ -19,6 +19,9 @@ class Items(Protocol):
     def stream(self, keys: Sequence[str]) -> Iterator[tuple[str, Any]]:
         """Those of the keys that are stored, with their values, in the order asked for; one value at a time."""
 
+    def all_kept(self, keys: Sequence[str]) -> list[Any] | None:
+        """The values of the keys, if all of them are in RAM and as new as is known."""
+
     def put(self, key: str, value: Any) -> None:
         """Store a value, in place of the one that was there."""
 
@@ -66,6 +69,10 @@ class RamItems:
         for key in keys:
             if key in self.kept.values:
                 yield key, self.get(key)
+
+    def all_kept(self, keys: Sequence[str]) -> list[Any] | None:
+        # docstring inherited
+        return self.kept.get_all(keys, 0)
 
     def put(self, key: str, value: Any) -> None:
         # docstring inherited

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from exca.store import is_immutable
@@ -21,6 +21,17 @@ class KeptValues:
 
     def __init__(self) -> None:
         self.values: dict[str, Kept] = {}
+
+    def get_all(self, keys: Sequence[str], epoch: int) -> list[Any] | None:
+        """Copies of the values of all these keys; None if one is not here, or not known to be the newest."""
+        values, found = self.values, []
+        for key in keys:
+            kept = values.get(key)
+            if kept is None or kept[3] != epoch:
+                return None
+            copier, value, _, _ = kept
+            found.append(value if copier is None else copier(value))
+        return found
 
     def keep(self, key: str, value: Any, sequence: int = 0, epoch: int = 0) -> None:
         """Keep a copy of a value that was just read or given; nothing is kept of what cannot be copied cheaply."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 from exca.errors import CorruptResult
 
 __all__ = [
     "FORMAT",
+    "PLAIN",
     "Record",
     "check_format",
     "closing_line",
     "deletion_line",
     "header_line",
     "item_line",
+    "key_of",
     "parse_line",
     "parse_lines",
 ]
@@ -22,8 +25,11 @@ __all__ = [
 FORMAT: Final = 1
 
 Record = dict[str, Any]
+PLAIN: Final = "plain"
 
 _DUMP: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_START: Final = re.compile(rb'\{"k":"([^"\\\x00-\x1f\x80-\xff]*)","n":([0-9]{1,19}),"([vx])":').match
+_TAG: Final = b'"$"'
 _TEXT: Final = json.encoder.encode_basestring_ascii
 
 
@@ -43,7 +49,7 @@ def item_line(key: str, sequence: int, info: object, table: list[list[int]]) -> 
     TypeError, ValueError
         if ``info`` is not JSON.
     """
-    payloads = f',"p":{_DUMP(table)}' if table else ""
+    payloads = f',"p":[{",".join(f"[{at},{size}]" for at, size in table)}]' if table else ""
     return f'{{"k":{_TEXT(key)},"n":{sequence},"v":{_DUMP(info)}{payloads}}}\n'.encode("ascii")
 
 
@@ -74,23 +80,48 @@ def check_format(header: Record, path: str) -> None:
 
 
 def parse_line(line: bytes) -> Record | None:
-    """The record in a line, or None if the line is damaged."""
+    """The record in a line, or None if the line is damaged.
+
+    A record whose value is JSON data as it stands, without tags, also has a true ``PLAIN``.
+    """
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return record if _is_record(record) else None
+    if not _is_record(record):
+        return None
+    record[PLAIN] = _TAG not in line
+    return record  # type: ignore[no-any-return]
 
 
 def parse_lines(lines: list[bytes]) -> list[Record | None]:
-    """The records in many lines; None for those that are damaged."""
+    """The records in many lines; see `parse_line`."""
+    joined = b",".join(lines)
     try:
-        records = json.loads(b"[" + b",".join(lines) + b"]")  # in one go: half the time of one by one
+        records = json.loads(b"[" + joined + b"]")  # in one go: half the time of one by one
     except (ValueError, RecursionError):
         return [parse_line(line) for line in lines]
     if len(records) != len(lines) or not all(map(_is_record, records)):
         return [parse_line(line) for line in lines]
+    if _TAG not in joined:
+        for record in records:
+            record[PLAIN] = True
+    else:
+        for record, line in zip(records, lines, strict=True):
+            record[PLAIN] = _TAG not in line
     return records  # type: ignore[no-any-return]
+
+
+def key_of(line: bytes) -> tuple[str, int, bool] | None:
+    """Key, sequence number and whether it is a deletion, of a line as it is nearly always written.
+
+    Four times faster than parsing it. None for other lines, which are to be parsed.
+    """
+    start = _START(line)
+    if start is None or line[-1:] != b"}":
+        return None
+    key, sequence, kind = start.groups()
+    return key.decode("ascii"), int(sequence), kind == b"x"
 
 
 def _is_record(record: object) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from exca.cachedict._index import Block, read_blocks
 from exca.cachedict._open_files import OPEN_FILES
-from exca.cachedict._records import Record, check_format, parse_line, parse_lines
+from exca.cachedict._records import Record, check_format, key_of, parse_line, parse_lines
 from exca.liveness import Stamp
 
 __all__ = ["DELETED", "Segment"]
@@ -16,7 +16,7 @@ __all__ = ["DELETED", "Segment"]
 DELETED: Final = -1
 _LINE: Final = 1024
 _SLAB: Final = 64 << 10
-_SCANNED: Final = 4 << 20
+_SCANNED: Final = 256 << 10
 _WORTH_SKIPPING: Final = 256 << 10  # bytes of a log; fewer are read at once rather than looked up one by one
 
 
@@ -131,6 +131,16 @@ class Segment:
         self.end = self._read(self.end, size, found)
         return True
 
+    def discard(self, key: str, at: int) -> None:
+        """Count the line there as damaged, although it looked like one of that key; an older one may stand before."""
+        self.damaged.add(at)
+        if self.tail.get(key, (0, DELETED))[1] != at:
+            return
+        del self.tail[key]
+        for place, record in self.records():
+            if record["k"] == key and place not in self.damaged:
+                self.tail[key] = (record["n"], DELETED if "x" in record else place)
+
     def torn(self) -> bool:
         """Whether its log ends inside of a line that its writer will not complete."""
         if self.end == self.size or self.closed:
@@ -209,16 +219,13 @@ class Segment:
 
     def _take(self, lines: list[bytes], at: int, found: dict[str, Any]) -> int:
         tail, last = self.tail, self.last
-        for line, record in zip(lines, parse_lines(lines), strict=True):
-            if record is None:
-                self.damaged.add(at)
-            elif (key := record.get("k")) is None:
-                self._take_remark(record)
-            else:
-                sequence = record["n"]
+        for line in lines:
+            taken = key_of(line) or self._parsed(line, at)
+            if taken is not None:
+                key, sequence, deleted = taken
                 known = tail.get(key)
                 if known is None or known[0] < sequence:
-                    tail[key] = (sequence, DELETED if "x" in record else at)
+                    tail[key] = (sequence, DELETED if deleted else at)
                 if sequence > last:
                     last = sequence
                 if found:
@@ -227,7 +234,14 @@ class Segment:
         self.last = last
         return at
 
-    def _take_remark(self, record: Record) -> None:
-        if "closed" in record:
+    def _parsed(self, line: bytes, at: int) -> tuple[str, int, bool] | None:
+        """What `key_of` tells, of a line that is not like most; None if it is not about an item."""
+        record = parse_line(line)
+        if record is None:
+            self.damaged.add(at)
+        elif "k" in record:
+            return record["k"], record["n"], "x" in record
+        elif "closed" in record:
             self.closed = True
             self.dead = record.get("dead", 0)
+        return None

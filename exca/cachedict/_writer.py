@@ -68,7 +68,7 @@ class SegmentWriter:
         header = header_line(Stamp.current().to_dict(), time.time_ns(), list(sources))
         self.end = len(header)
         try:
-            _write(self._log, [header])
+            _write(self._log, [header], len(header))
         except BaseException:
             os.close(self._log)
             remove_quietly(f"{self.path}.log")
@@ -113,7 +113,8 @@ class SegmentWriter:
         table, end = _places(payloads, self.data_end)
         line = item_line(key, sequence, info, table)
         if payloads:
-            self._append_payloads(payloads, end)
+            self._append_payloads(payloads, end - self.data_end)
+            self.data_end = end
         return self._commit(key, sequence, line)
 
     def delete(self, key: str, sequence: int) -> int:
@@ -128,7 +129,7 @@ class SegmentWriter:
             table = sorted(digest_of(key) + at.to_bytes(8, "big") for key, at in self._unsealed.items())
             self._add_block(table, self.sealed, self.end, self._last, 0)
             while len({level for level, _ in self._blocks[-_FAN_OUT:]}) == 1 and len(self._blocks) >= _FAN_OUT:
-                self._merge_blocks()
+                self._merge_blocks(_FAN_OUT)
             self._unsealed = {}
         except OSError:
             # What has no index is read from the log. A full disk is told of by the next item; half a block ends this
@@ -165,15 +166,19 @@ class SegmentWriter:
             remove_quietly(f"{self.path}.log")
             return
         self.seal()
+        if len(self._blocks) > 1 and not self._unindexed:
+            with contextlib.suppress(OSError):  # several tables do as well
+                self._merge_blocks(len(self._blocks))
         for descriptor in (self._data, self._index):
             if descriptor >= 0:
                 os.fdatasync(descriptor)
-        _write(self._log, [closing_line(time.time_ns(), self.dead)])
+        line = closing_line(time.time_ns(), self.dead)
+        _write(self._log, [line], len(line))
         os.fdatasync(self._log)
 
     def _commit(self, key: str, sequence: int, line: bytes) -> int:
         at = self.end
-        _write(self._log, [line])
+        _write(self._log, [line], len(line))
         self.end += len(line)
         self.records += 1
         self._unsealed[key] = at
@@ -184,18 +189,17 @@ class SegmentWriter:
             self.seal(1)
         return at
 
-    def _append_payloads(self, payloads: Sequence[Payload], end: int) -> None:
+    def _append_payloads(self, payloads: Sequence[Payload], size: int) -> None:
         if self._data < 0:
             self._data = self._create("data")
         parts: list[Payload] = []
         for payload in payloads:
-            size = memoryview(payload).nbytes
-            if size:
+            length = memoryview(payload).nbytes
+            if length:
                 parts.append(payload)
-                if size % ALIGNMENT:
-                    parts.append(_PADDING[: -size % ALIGNMENT])
-        _write(self._data, parts)
-        self.data_end = end
+                if length % ALIGNMENT:
+                    parts.append(_PADDING[: -length % ALIGNMENT])
+        _write(self._data, parts, size)
 
     def _still_there(self) -> bool:
         try:
@@ -210,17 +214,17 @@ class SegmentWriter:
         content, block = make_block(
             table, start, end, last, path=f"{self.path}.index", position=self._index_end, previous=previous
         )
-        _write(self._index, [content])
+        _write(self._index, [content], len(content))
         self._index_end += len(content)
         self._blocks.append((level, block))
 
-    def _merge_blocks(self) -> None:
+    def _merge_blocks(self, count: int) -> None:
         """Write the last blocks again as one, so that a reader has few tables to look into."""
-        merged = self._blocks[-_FAN_OUT:]
+        merged = self._blocks[-count:]
         entries = itertools.chain.from_iterable(_entries(block.table()) for _, block in merged)
         table = sorted(entries)
         kept = self._blocks
-        self._blocks = kept[:-_FAN_OUT]
+        self._blocks = kept[:-count]
         try:
             first, last = merged[0][1], merged[-1][1]
             self._add_block(table, first.start, last.end, max(block.last for _, block in merged), merged[0][0] + 1)
@@ -252,18 +256,16 @@ def _places(payloads: Sequence[Payload], position: int) -> tuple[list[list[int]]
     return table, position
 
 
-def _write(descriptor: int, parts: list[Payload]) -> None:
+def _write(descriptor: int, parts: list[Payload], size: int) -> None:
     """Write all of it; a disk that fills up takes a part, and says so at the next attempt."""
-    for first in range(0, len(parts), _PARTS):
-        batch = parts[first : first + _PARTS]
-        done = os.writev(descriptor, batch)
-        if done == sum(memoryview(part).nbytes for part in batch):
-            continue
-        for part in batch:
-            view = memoryview(part).cast("B")
-            while done < len(view):
-                done += os.write(descriptor, view[done:])
-            done -= len(view)
+    done = os.writev(descriptor, parts[:_PARTS]) if parts else 0
+    if done == size:
+        return
+    for part in parts:
+        view = memoryview(part).cast("B")
+        while done < len(view):
+            done += os.write(descriptor, view[done:])
+        done -= len(view)
 
 
 def _entries(table: bytes) -> list[bytes]:
