@@ -245,6 +245,7 @@ class Catalog:
             record = segment.record_at(at)
             if record is None:
                 segment.damaged.add(at)
+                self._report()
             elif record.get("k") == key:
                 return record["n"], segment, DELETED if "x" in record else at
         return None
