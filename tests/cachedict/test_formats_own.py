@@ -360,3 +360,47 @@ def test_a_context_says_when_it_is_used_at_the_wrong_time(tmp_path: pathlib.Path
         DumpContext(tmp_path, source=Record(tmp_path)).append(b"")
     with pytest.raises(StoreError, match="nothing can be read of it now"):
         DumpContext(tmp_path, sink=Record(tmp_path)).read(0)
+
+
+SCRIPT = """
+import dataclasses, enum, sys
+from exca.cachedict import CacheDict, DumpContext
+
+class Kind(enum.Enum):
+    A = 1
+
+@dataclasses.dataclass
+class Report:
+    kind: Kind
+
+@DumpContext.register
+class Far:
+    def __dump_info__(self, ctx):
+        return {}
+    @classmethod
+    def __load_from_info__(cls, ctx):
+        return cls()
+
+if __name__ == "__main__":
+    cache = CacheDict("cache")
+    if "write" in sys.argv:
+        cache["all"] = [Report(Kind.A), Far()]
+    report, far = cache["all"]
+    print(report == Report(Kind.A), type(far) is Far)
+"""
+
+
+def test_incident_02_classes_of_a_script_are_found_by_running_and_by_importing_it(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "experiment.py").write_text(SCRIPT)
+    reader = (
+        "import experiment as e; r, f = e.CacheDict('cache')['all']; print(r == e.Report(e.Kind.A), type(f) is e.Far)"
+    )
+    stranger = "from exca.cachedict import CacheDict; print(*(type(v).__module__ for v in CacheDict('cache')['all']))"
+    for arguments, printed in (
+        (["experiment.py", "write"], "True True\n"),
+        (["experiment.py"], "True True\n"),
+        (["-c", reader], "True True\n"),
+        (["-c", stranger], "experiment experiment\n"),
+    ):
+        done = subprocess.run([sys.executable, *arguments], cwd=tmp_path, check=False, capture_output=True, text=True)
+        assert (done.stdout, done.stderr) == (printed, "")
