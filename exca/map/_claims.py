@@ -37,6 +37,9 @@ class Claims(Protocol):
     def take(self, keys: Iterable[str]) -> None:
         """Claim items; to be called in a `turn`."""
 
+    def give_back(self, keys: Iterable[str]) -> None:
+        """Give some claims back."""
+
     def release(self) -> None:
         """Give all claims back."""
 
@@ -132,6 +135,9 @@ class FolderClaims:
                 self._note = Claim.take(os.path.join(self._folder, f"{self._name}.json"), self._permissions)
             self._writer.append(keys)
 
+    def give_back(self, keys: Iterable[str]) -> None:
+        self._writer.retract(keys)
+
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         try:
@@ -175,6 +181,10 @@ class MemoryClaims:
 
     def take(self, keys: Iterable[str]) -> None:
         self._registry.taken.setdefault(id(self), set()).update(keys)
+
+    def give_back(self, keys: Iterable[str]) -> None:
+        with self._registry.lock:
+            self._registry.taken.get(id(self), set()).difference_update(keys)
 
     def release(self) -> None:
         with self._registry.lock:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from exca.map._claims import Claims
-from exca.map._drain import Drain, Work, enclosing_all
+from exca.map._drain import Drain, enclosing_all
 from exca.map._marks import Marks
+from exca.map._work import Work
 
 __all__ = ["compute_here", "compute_nested", "wait_for_others"]
 
@@ -56,7 +57,7 @@ def compute_nested(work: Work, parent: Drain) -> None:
             )
     Drain(work, parent.claims, Marks(), nested=True).run()
     for drain in waiting:
-        drain.stale = True
+        drain.expect_changes()
 
 
 def wait_for_others(work: Work, marks: Marks, claims: Claims, keys: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from exca.cachedict import CacheDict
 from exca.errors import InvalidInfra, ResultNotFound, WrongNumberOfResults
 from exca.map._calling import results_of, wants_stream
 from exca.map._claims import Claims, FolderClaims, MemoryClaims, Registry
-from exca.map._drain import Drain, Work, enclosing
+from exca.map._drain import Drain, enclosing
 from exca.map._here import compute_here, compute_nested, wait_for_others
 from exca.map._keys import ItemRules
 from exca.map._marks import Marks
@@ -22,6 +22,7 @@ from exca.map._opening import open_folder, prepare_folder
 from exca.map._progress import progress_of
 from exca.map._reading import read
 from exca.map._settings import MapSettings
+from exca.map._work import Work
 from exca.map._workers import compute_elsewhere, temporary_home
 from exca.task import Computation, Method
 

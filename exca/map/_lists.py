@@ -13,7 +13,7 @@ __all__ = ["KeyReader", "KeyWriter"]
 
 
 class KeyWriter:
-    """Appends keys to a file of its own, one JSON string on each line.
+    """Appends keys to a file of its own: on each line a JSON string, or a JSON list of keys to be taken back.
 
     Parameters
     ----------
@@ -28,11 +28,18 @@ class KeyWriter:
 
     def append(self, keys: Iterable[str]) -> None:
         """Add keys; other processes see them when this returns."""
+        self._write("".join(json.dumps(key) + "\n" for key in keys))
+
+    def retract(self, keys: Iterable[str]) -> None:
+        """Take keys back."""
+        self._write(json.dumps(list(keys)) + "\n")
+
+    def _write(self, lines: str) -> None:
         if self._file is None:
             self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
             if self._permissions is not None:
                 os.fchmod(self._file, self._permissions & ~0o111)
-        text = memoryview("".join(json.dumps(key) + "\n" for key in keys).encode())
+        text = memoryview(lines.encode())
         while text:
             text = text[os.write(self._file, text) :]
 
@@ -67,5 +74,9 @@ class KeyReader:
         self._offset += len(whole) + len(newline)
         for line in whole.splitlines():
             with contextlib.suppress(ValueError):  # half a line, of a full disk
-                self.keys.add(json.loads(line))
+                entry = json.loads(line)
+                if isinstance(entry, list):
+                    self.keys.difference_update(entry)
+                else:
+                    self.keys.add(entry)
         return self.keys

@@ -18,9 +18,10 @@ from exca import execution
 from exca.errors import JobFailed, ResultNotStored, UnstableIdentity
 from exca.main_module import main_name
 from exca.map._claims import Claims
-from exca.map._drain import Drain, Work
+from exca.map._drain import Drain
 from exca.map._here import wait_for_others
 from exca.map._marks import Marks
+from exca.map._work import Work
 from exca.store import make_folder
 from exca.task import prepare_worker, show_to_main
 

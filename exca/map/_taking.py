@@ -1,0 +1,186 @@
+"""Taking items: a few at a time, so that whoever works at the same items gets some too.
+
+How many is a matter of pace: what a streaming method computes in a fifth of a second, and never more than a fair
+share of what is left. What has been taken and not begun goes back when the item before it takes long.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Container, Sequence
+from typing import Final
+
+from exca.map._claims import Claims
+from exca.map._marks import Marks
+from exca.map._patrol import PATROL
+from exca.map._work import Work
+
+__all__ = ["Taker"]
+
+AIM_S: Final = 0.2  # work that a streaming method takes at once
+GROWTH: Final = 8  # of what is taken over what was taken before, until the pace is known
+LOOK_AHEAD: Final = 256  # keys whose state is looked up together
+HOLD_S: Final = 0.5  # time after which what was not begun goes back
+
+
+class Taker:
+    """Takes items of some work that nobody else is at.
+
+    Parameters
+    ----------
+    work: what there is to compute.
+    claims: what this claimant takes, and the others' claims.
+    marks: what is settled in this run.
+    workers: how many share the items, as far as is known.
+    nested: never wait for others: take in the end what they are at.
+    streams: whether the method gets its items one by one, or a list for each call.
+    """
+
+    def __init__(self, work: Work, claims: Claims, marks: Marks, *, workers: int, nested: bool, streams: bool) -> None:
+        self.elsewhere: list[str] = []  # taken by others when this looked
+        self.stale = False  # a nested call may have computed what waits here
+        self._work = work
+        self._claims = claims
+        self._marks = marks
+        self._peers = self._workers = workers
+        self._nested = nested
+        self._streams = streams
+        self._lock = threading.Lock()  # of the buffer: others may ask for it back
+        self._waiting = deque(work.items)
+        self._buffer: deque[str] = deque()  # claimed, not begun
+        self._moved = time.monotonic()
+        self._groups: deque[list[str]] = deque()
+        self._share = 0
+        self._size = 0
+        self._pace = (0, 0.0)
+
+    # ------------------------------------------------------------------ for the method
+
+    def begin(self, stored: int) -> bool:
+        """Before a call of the method: whether there is anything to compute.
+
+        Parameters
+        ----------
+        stored: how many items were stored so far.
+        """
+        if not self._buffer and self._groups:
+            self._buffer.extend(self._groups.popleft())
+            self._share = 0  # nothing else beside it
+            return True
+        self._share = math.ceil((len(self._waiting) + len(self._buffer)) / self._peers)
+        return bool(self._buffer) or self._claim(0, stored)
+
+    def next_key(self, owed: int, stored: int) -> str | None:
+        """One item for a streaming method; None if it is to end.
+
+        Parameters
+        ----------
+        owed: how many items it has taken and given no results for: one that reads ahead gets its fair share.
+        stored: how many items were stored so far.
+        """
+        if self.stale:
+            self.stale = False
+            with self._lock:
+                self._buffer = deque(self._work.open_among(list(self._buffer), self._marks))
+        while True:
+            with self._lock:
+                if self._buffer:
+                    self._moved = time.monotonic()
+                    return self._buffer.popleft()
+            if owed >= self._share or not self._claim(owed, stored):
+                return None
+
+    def all_keys(self) -> list[str]:
+        """What was taken, for a method that wants a list."""
+        with self._lock:
+            keys = list(self._buffer)
+            self._buffer.clear()
+        return keys
+
+    def isolate(self, keys: Sequence[str]) -> None:
+        """One of these fails, nobody knows which: give them in halves."""
+        middle = len(keys) // 2
+        self._groups.extendleft((list(keys[middle:]), list(keys[:middle])))
+
+    def resume(self, keys: Sequence[str]) -> None:
+        """Look again at items that others had taken."""
+        self._waiting.extend(keys)
+        self.elsewhere.clear()
+
+    def let_go(self) -> None:
+        """Give back what waits here while something else takes long; called by another thread."""
+        with self._lock:
+            if not self._buffer or not self._share or time.monotonic() - self._moved < HOLD_S:
+                return
+            keys = list(self._buffer)
+            self._claims.give_back(keys)
+            self._waiting.extendleft(reversed(keys))
+            self._buffer.clear()
+
+    # ------------------------------------------------------------------ claiming
+
+    def _claim(self, owed: int, stored: int) -> bool:
+        """Take items that nobody has computed or is at; returns whether there are any now."""
+        if self._waiting and self._claim_some(owed, stored, ignore_others=False):
+            return True
+        if not self._nested or not self.elsewhere:
+            return False
+        self._waiting.extend(self.elsewhere)
+        self.elsewhere.clear()
+        return self._claim_some(owed, stored, ignore_others=True)
+
+    def _claim_some(self, owed: int, stored: int, *, ignore_others: bool) -> bool:
+        with self._claims.turn():
+            others = self._claims.others()  # before the cache: who stores, then lets go, is seen in one of them
+            self._peers = max(self._workers, others.count + 1)
+            wanted = self._wanted(owed, stored)
+            picked = self._pick(wanted, () if ignore_others else others, others.abandoned)
+            if picked:
+                self._claims.take(picked)
+        with self._lock:
+            self._buffer.extend(picked)
+            self._moved = time.monotonic()
+        if self._streams and len(picked) > 1:
+            PATROL.watch(self)
+        return bool(picked)
+
+    def _pick(self, wanted: int, taken: Container[str], abandoned: Container[str]) -> list[str]:
+        """Some of the items that wait; those that others are at are set aside."""
+        waiting = self._waiting
+        picked: list[str] = []
+        last: list[str] = []
+        while waiting and len(picked) < wanted:
+            block = [waiting.popleft() for _ in range(min(len(waiting), max(wanted, LOOK_AHEAD)))]
+            rest: list[str] = []
+            for key in self._work.open_among(block, self._marks):
+                if key in taken:
+                    self.elsewhere.append(key)
+                elif key in abandoned:
+                    last.append(key)  # it may have been the end of who was at it
+                else:
+                    (picked if len(picked) < wanted else rest).append(key)
+            waiting.extendleft(reversed(rest))
+        if last and not picked:
+            picked, last = last[:wanted], last[wanted:]
+        waiting.extend(last)
+        return picked
+
+    def _wanted(self, owed: int, stored: int) -> int:
+        """How many items to take now."""
+        share = math.ceil(len(self._waiting) / self._peers)
+        if not self._streams:
+            return max(1, share)
+        now = time.monotonic()
+        before, since = self._pace
+        self._pace = (stored, now)
+        grown = self._size * GROWTH
+        if stored > before:
+            self._size = min(grown, int((stored - before) * AIM_S / max(now - since, 1e-6)))
+        elif owed:  # the method reads ahead: nothing is known of its pace
+            self._size = grown
+        fair = share if self._peers == 1 else share // 2  # what others take in the meantime is theirs
+        self._size = max(1, min(self._size, fair, self._share - owed))
+        return self._size
