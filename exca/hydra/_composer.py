@@ -65,6 +65,12 @@ class Composer:
         self._bases: dict[tuple[str | None, RunMode, tuple[str, ...]], DictConfig] = {}
         self._groups: dict[str, bool] = {}
 
+    @property
+    def own(self) -> Composer:
+        """The composer that does the work: this one, or that of a loader which has one."""
+        found: Composer = getattr(self._loader, "composer", self)
+        return found
+
     def load_sweep_config(self, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
         """Return the config of one point of a sweep, its ``hydra`` node included.
 
@@ -113,11 +119,12 @@ class Composer:
         for override in overrides:
             if override.is_sweep_override():
                 continue
-            value = isinstance(override.value(), dict) or not self._is_group(override.key_or_group)
+            value = isinstance(override.value(), dict) or not self.is_group(override.key_or_group)
             (values if value and not self._chooses(override) else choices).append(override)
         return choices, values
 
-    def _is_group(self, key: str) -> bool:
+    def is_group(self, key: str) -> bool:
+        """Whether a key is that of a config group."""
         known = self._groups.get(key)
         if known is None:
             assert isinstance(self._loader, ConfigLoaderImpl)

@@ -8,14 +8,16 @@ from typing import Any, TypeVar
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.errors import ConfigCompositionException
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig
 from pydantic import BaseModel
 
 from ._builder import schema_of
 from ._composer import Composer
+from ._direct import assign, text_at
 from ._guard import Guard
 from ._problems import InvalidComposition, Problem, raise_problems
-from ._validation import Finder, read
+from ._shortcut import Shortcut
+from ._validation import Finder, model_of, read
 
 __all__ = ["place_point", "read_points"]
 
@@ -68,12 +70,11 @@ def read_points(
 
 def place_point(cfg: DictConfig, master: DictConfig, number: int) -> None:
     """Write into a point's config what Hydra knows of it when it runs: ``${hydra:...}`` may refer to that."""
-    with read_write(cfg), open_dict(cfg):
-        cfg.hydra.job.id = str(number)
-        cfg.hydra.job.num = number
-        cfg.hydra.sweep.dir = master.hydra.sweep.dir  # which may have been given a number
-        folder = os.path.join(str(cfg.hydra.sweep.dir), str(cfg.hydra.sweep.subdir))
-        cfg.hydra.runtime.output_dir = os.path.abspath(folder)
+    assign(cfg, "hydra.job.id", str(number))
+    assign(cfg, "hydra.job.num", number)
+    assign(cfg, "hydra.sweep.dir", text_at(master, "hydra.sweep.dir"))  # which may have been given a number
+    folder = os.path.join(text_at(cfg, "hydra.sweep.dir"), text_at(cfg, "hydra.sweep.subdir"))
+    assign(cfg, "hydra.runtime.output_dir", os.path.abspath(folder))
 
 
 class _PointReader:
@@ -82,8 +83,14 @@ class _PointReader:
     def __init__(self, composer: Composer, master: DictConfig, model: type[BaseModel]) -> None:
         self._composer, self._master, self._schema = composer, master, schema_of(model)
         self._finder = Finder(model)
+        self._shortcut = Shortcut(composer.own, master, self._schema)
 
     def read(self, overrides: list[str], number: int) -> tuple[BaseModel | None, list[Problem]]:
+        data = self._shortcut.data(overrides)
+        config = None if data is None else model_of(data, self._schema)
+        return (config, []) if config is not None else self._composed(overrides, number)
+
+    def _composed(self, overrides: list[str], number: int) -> tuple[BaseModel | None, list[Problem]]:
         try:
             cfg = self._composer.load_sweep_config(self._master, overrides)
         except InvalidComposition as error:

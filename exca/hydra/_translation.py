@@ -25,7 +25,7 @@ from ._parsing import key_path
 from ._problems import Problem, raise_problems
 from ._schema import Path, Schema, Site, Tree
 
-__all__ = ["chosen_by_hand", "sites_at", "translated", "unaliased"]
+__all__ = ["chosen_by_hand", "is_plain_value", "sites_at", "translated", "unaliased"]
 
 
 def translated(schema: Schema, overrides: Sequence[Override]) -> list[Override]:
@@ -103,6 +103,15 @@ def unaliased(tree: Tree, path: Path) -> Path:
             depth = len(path) - len(rest)
             return unaliased(tree, (*path[:depth], inner.aliases[rest[0]], *rest[1:]))
     return path
+
+
+def is_plain_value(tree: Tree, override: Override) -> bool:
+    """Whether an override of a scalar does nothing but set it: it chooses no node, and has no second meaning."""
+    path = key_path(override)
+    if path is None or override.package is not None or path[0] == "hydra" or unaliased(tree, path) != path:
+        return False
+    chooses = any(path[-1] == site.shape.discriminator for site in sites_at(tree, path[:-1]))
+    return not (chooses or any(sites_at(tree, path)) or any(_entered(tree, path)))
 
 
 def chosen_by_hand(schema: Schema, override: Override) -> Override | None:

@@ -22,7 +22,7 @@ from ._schema import Schema
 from ._searching import search_path_of
 from ._volatile import warn_of_volatile
 
-__all__ = ["Finder", "check", "read", "to_model", "validate_points"]
+__all__ = ["Finder", "check", "model_of", "read", "to_model", "validate_points"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -77,6 +77,16 @@ def read(cfg: DictConfig, schema: Schema) -> tuple[BaseModel | None, list[Proble
         warn_of_volatile(unresolved(cfg), config)
         return config, problems
     return None, problems
+
+
+def model_of(data: dict[str, Any], schema: Schema) -> BaseModel | None:
+    """Return the model of plain data, or None where anything is wrong with it."""
+    problems: list[Problem] = []
+    changed = changes(schema, data, problems)
+    try:
+        return None if problems else schema.model.model_validate(changed)
+    except ValidationError:
+        return None
 
 
 def check(cfg: DictConfig, loader: ModelLoader) -> None:

@@ -1,4 +1,4 @@
-"""Every type that a model may have a field of is written as the documentation says: in YAML, as an override, and back."""
+"""Every type that a field may have is written as the documentation says: in YAML, as an override, and back."""
 
 from __future__ import annotations
 
