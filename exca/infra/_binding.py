@@ -86,7 +86,8 @@ def _own(raw: Any, config: BaseModel, field: str, *, shared: bool) -> BaseInfra:
     if not isinstance(raw, BaseInfra):  # somebody assigned a dict
         infra = type(default or BaseInfra()).model_validate(raw)
     else:
-        infra = raw.__deepcopy__() if shared else raw
+        # Pydantic hands out the default itself, as it can be hashed: no config may change it for the others.
+        infra = raw.__deepcopy__() if shared or raw is default else raw
     seed(infra, default)
     if infra is not raw:
         _write(config, field, infra)

@@ -7,9 +7,9 @@ import functools
 import inspect
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, ValidationInfo, field_validator
 
 from exca.errors import InvalidInfra
 from exca.execution import Job
@@ -22,8 +22,6 @@ from exca.task import BatchedJob, Method, UncachedCalls
 __all__ = ["SubmitInfra"]
 
 M = TypeVar("M", bound=Callable[..., Any])
-
-_OF_CACHES = ("mode", "keep_in_ram", "code_change")
 
 
 class SubmitInfra(BoundInfra):
@@ -66,16 +64,16 @@ class SubmitInfra(BoundInfra):
         stand_in: Any = self._register(AppliedCalls(method, ()))
         return stand_in  # type: ignore[no-any-return]
 
-    @model_validator(mode="after")
-    def _refuse_fields_of_caches(self) -> Self:
-        for name in _OF_CACHES:
-            default = type(self).__pydantic_fields__[name].default
-            if getattr(self, name) != default:
-                raise InvalidInfra(
-                    f"{name}={getattr(self, name)!r} is about stored results, and {type(self).__name__} stores none: "
-                    "leave it out, or use TaskInfra"
-                )
-        return self
+    @field_validator("mode", "keep_in_ram", "code_change")
+    @classmethod
+    def _refuse_what_is_about_results(cls, value: Any, info: ValidationInfo) -> Any:
+        name = info.field_name or ""
+        if value != cls.__pydantic_fields__[name].default:
+            raise InvalidInfra(
+                f"{name}={value!r} is about stored results, and {cls.__name__} stores none: "
+                "leave it out, or use TaskInfra"
+            )
+        return value
 
     def _make(self, config: BaseModel, method: Method, exclude: Callable[[], Collection[str]]) -> UncachedCalls:
         applied = getattr(getattr(method.owner, method.name), "__exca_applied__")  # noqa: B009 - typed

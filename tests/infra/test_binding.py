@@ -108,3 +108,20 @@ def test_a_frozen_config_is_hashable_and_its_hash_stays(tmp_path: Path) -> None:
     assert hash(one) == before
     assert len({one, two, Frozen(x=3)}) == 3
     assert two in {Frozen(x=2, infra={"folder": tmp_path})}
+
+
+def test_what_one_config_sets_is_not_the_default_of_the_others(tmp_path: Path) -> None:
+    class Fresh(pydantic.BaseModel):
+        x: int = 1
+        infra: exca.TaskInfra = exca.TaskInfra(version="7")
+
+        @infra.apply
+        def run(self) -> int:
+            return self.x
+
+    first = Fresh()
+    first.infra.folder = tmp_path
+    first.infra.mode = "force"
+    assert (Fresh().infra.folder, Fresh().infra.mode) == (None, "cached")
+    assert first.infra.folder == tmp_path
+    assert first.infra.version == Fresh().infra.version == "7"
