@@ -24,7 +24,8 @@ def resident():
 cache = CacheDict(sys.argv[1], keep_in_ram=sys.argv[2] == "ram")
 how = sys.argv[3]
 keys = list(cache)
-values = cache.values() if how == "values" else cache.iter_many(keys) if how == "many" else (cache[key] for key in keys)
+one = (cache[key] for key in keys)
+values = cache.values() if how == "values" else cache.iter_many(keys) if how == "many" else one
 total, seen = 0, []
 for number, value in enumerate(values):
     total += value.nbytes
