@@ -25,7 +25,7 @@ class Maps:
     kinds: Sequence[str] = ("array", "block", "text", "record")
 
     def store(self, kind: str, folder: Path, numbers: Iterable[int]) -> object:
-        """Compute and store the values of these items, and hand out what the subject hands out when it computes."""
+        """Compute and store the values of these items."""
         raise NotImplementedError
 
     def read(self, kind: str, folder: Path, numbers: Sequence[int]) -> Iterable[Any]:

@@ -32,8 +32,7 @@ class Subject(maps.Maps):
     """Each call builds a config, as scripts do; blocks are not kept in RAM."""
 
     def store(self, kind: str, folder: Path, numbers: Iterable[int]) -> None:
-        for _ in _mapper(kind, folder).process(numbers):
-            pass
+        _mapper(kind, folder).process(numbers)  # all is computed and stored when it returns
 
     def read(self, kind: str, folder: Path, numbers: Sequence[int]) -> Iterable[Any]:
         return _mapper(kind, folder).process(numbers)
