@@ -13,6 +13,7 @@ clients are small wrappers in ``<state>/bin`` that say where the configuration i
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import secrets
 import shutil
@@ -34,6 +35,7 @@ CPUS_PER_NODE = 8
 MEMORY_PER_NODE_MB = 4000
 UP_TIMEOUT_S = 20.0
 DOWN_TIMEOUT_S = 20.0
+TAKING_JOBS = {"idle", "mixed", "allocated", "completing", "planned"}
 
 CONFIGURATION = """\
 ClusterName=exca-test
@@ -116,9 +118,7 @@ class Cluster:
             return False
         ping = self.run("scontrol", "ping")
         states = self.run("sinfo", "-h", "-N", "-o", "%T").stdout.split()
-        return (
-            " UP" in ping.stdout and len(states) == len(self.nodes) and set(states) <= {"idle", "mixed", "allocated"}
-        )
+        return " UP" in ping.stdout and len(states) == len(self.nodes) and set(states) <= TAKING_JOBS
 
     def start(self) -> None:
         """Start what does not run; return when jobs are accepted.
@@ -148,9 +148,13 @@ class Cluster:
             return
         if self._alive("slurmctld"):
             self.run("scancel", "-u", "root")
+            for node in self.nodes:
+                if not self._alive(f"slurmd.{node}"):
+                    self.run("scontrol", "update", f"nodename={node}", "state=down", "reason=stop")
             self._until(lambda: not self.queued(), "cancelled jobs to end", DOWN_TIMEOUT_S, quietly=True)
         for name in (*(f"slurmd.{node}" for node in self.nodes), "slurmctld", "munged"):
             self.end(name)
+        self.kill_job()  # of a node whose daemon had gone before
         shutil.rmtree(self.state)
 
     def queued(self) -> list[str]:
@@ -175,7 +179,10 @@ class Cluster:
     def run(self, *command: str, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
         """Run a client command against this cluster."""
         env = {**os.environ, "SLURM_CONF": str(self.configuration)}
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout_s, check=False)
+        program = _program(command[0]) or command[0]  # not the wrapper of another cluster, which may be on PATH
+        return subprocess.run(
+            [program, *command[1:]], env=env, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
 
     # ------------------------------------------------------------------ single daemons, for faults
 
@@ -190,6 +197,27 @@ class Cluster:
 
     def start_node(self, node: str) -> None:
         self._launch("slurmd", "-f", str(self.configuration), "-N", node)
+
+    def kill_job(self, number: str | None = None) -> None:
+        """End everything of a job on its node, as a power cut would.
+
+        Parameters
+        ----------
+        number
+            Slurm's own number of the job, ``%A`` of squeue; None: all jobs of this cluster.
+        """
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (folder / "cmdline").read_text(errors="replace").replace("\0", " ")
+                environment = (folder / "environ").read_text(errors="replace").split("\0")
+            except OSError:  # it has just ended, or is nobody's to look at
+                continue
+            if f"SLURM_CONF={self.configuration}" not in environment:
+                continue
+            step, job = f"slurmstepd: [{number or ''}", f"SLURM_JOB_ID={number or ''}"
+            if command.startswith(step) or any(entry.startswith(job) for entry in environment):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(folder.name), signal.SIGKILL)
 
     def pid(self, daemon: str) -> int | None:
         """Process id of ``slurmctld``, ``slurmd.<node>`` or ``munged``."""
