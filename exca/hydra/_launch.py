@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from pydantic import ValidationError
@@ -17,6 +17,7 @@ from exca.task import Task, submit_all
 from ._bound import Bound
 from ._launch_app import AppRunner
 from ._launch_bound import BoundRunner, computation_field
+from ._launch_job import PointReturn
 from ._launch_points import Launcher, Point, Runner
 from ._launch_progress import Display, follow, progress_display
 from ._launch_report import report
@@ -95,17 +96,21 @@ class Launch:
         """Submit what is missing, wait for everything, finish every point in order, and report."""
         with _refusals():
             self._compute(points)
+        results: list[PointReturn] = []
         for point in points:
             point.result = self._runner.finish(point)
+            results.append(point.result)
         self._log_as_hydra()
         report(self._launcher, points)
-        return [self._told(point.result) for point in points]
+        return [self._told(result) for result in results]
 
-    def _told(self, result: JobReturn) -> JobReturn:
+    def _told(self, result: PointReturn) -> JobReturn:
         """What the sweeper hears: a study that ends at the first failure may be told a value instead."""
         if self._launcher.failure_value is None or result.status is JobStatus.COMPLETED:
             return result
-        return replace(result, status=JobStatus.COMPLETED, _return_value=self._launcher.failure_value)
+        told = copy.copy(result)
+        told.status, told.return_value = JobStatus.COMPLETED, self._launcher.failure_value
+        return told
 
     def submit(self, points: Sequence[Point]) -> int:
         """Submit what is missing and wait for nothing.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core import utils
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobStatus
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel
@@ -24,7 +24,7 @@ from ._bound import Bound
 from ._composer import Composer
 from ._folders import anchor_folders
 from ._launch_carried import AppConfig, AppJob, AppName, Session
-from ._launch_job import described_point, run_and_log
+from ._launch_job import PointReturn, described_point, run_and_log
 from ._launch_points import Launcher, Point, config_of, share
 from ._plain import Missing, Where, plain, references, unresolved
 from ._points import place_point, read_points
@@ -138,16 +138,20 @@ class AppRunner:
 
     # ------------------------------------------------------------------ after
 
-    def finish(self, point: Point) -> JobReturn:
+    def finish(self, point: Point) -> PointReturn:
         """Return what the job returned; for a point that no job of this launch ran, Hydra's files are written."""
         assert point.task is not None
         job: AppJob = point.task.carrier
         if point.source == "computed" and job.result is not None:
             return job.result
-        config = self._compose(point.number, point.overrides)
+        compose = functools.partial(self._compose, point.number, point.overrides)
+        config = compose()
         if point.source == "computed" and os.path.isdir(config.hydra.runtime.output_dir):
-            return described_point(config, *_outcome(point))
-        return run_and_log(self._launcher.hydra_context, functools.partial(_stored, point), config)
+            result = described_point(config, *_outcome(point))
+        else:
+            result = run_and_log(self._launcher.hydra_context, functools.partial(_stored, point), config)
+        result.release(compose)
+        return result
 
 
 def _stored(point: Point, _: DictConfig) -> Any:

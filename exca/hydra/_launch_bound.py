@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 from pydantic import BaseModel
 
@@ -16,7 +15,7 @@ from exca.infra import TaskInfra, computations, task_of
 
 from ._bound import Bound
 from ._folders import anchor_folders
-from ._launch_job import no_exit, run_and_log
+from ._launch_job import PointReturn, no_exit, run_and_log
 from ._launch_points import Launcher, Point, config_of, share
 from ._points import read_points
 
@@ -56,7 +55,7 @@ class BoundRunner:
         if infra.folder is None:
             infra.folder = Path(self._launcher.folder)
 
-    def finish(self, point: Point) -> JobReturn:
+    def finish(self, point: Point) -> PointReturn:
         """Run the task function in the point's own output folder, its computation served from the cache."""
         function = functools.partial(_call, self._bound, point.subject)
         if point.error is not None:
@@ -65,8 +64,11 @@ class BoundRunner:
         if point.task is not None and point.task.config is not point.subject:  # force was done for its equal
             task_of(point.subject, self._infra).mark_acted()
         context = self._launcher.hydra_context
-        config = config_of(self._launcher, point.number, point.overrides, context.config_loader.load_sweep_config)
-        return run_and_log(context, function, config)
+        load = context.config_loader.load_sweep_config
+        compose = functools.partial(config_of, self._launcher, point.number, point.overrides, load)
+        result = run_and_log(context, function, compose())
+        result.release(compose)
+        return result
 
 
 def _call(bound: Bound, model: BaseModel, _: DictConfig) -> Any:

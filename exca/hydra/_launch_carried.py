@@ -12,7 +12,7 @@ from types import CellType, FunctionType, MethodType
 from typing import Any
 
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobStatus
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 from pydantic import BaseModel, ConfigDict
@@ -22,7 +22,7 @@ from exca.identity import export, identify
 from exca.infra import BaseInfra
 from exca.task import Method, Task
 
-from ._launch_job import no_exit, run_and_log
+from ._launch_job import PointReturn, no_exit, run_and_log
 
 __all__ = ["AppConfig", "AppJob", "AppName", "Session"]
 
@@ -154,7 +154,7 @@ class AppJob:
         self.session = session
         self.subject = subject
         self.settings = settings
-        self.result: JobReturn | None = None  # of a run in this process
+        self.result: PointReturn | None = None  # of a run in this process
         self._compose, self._read = compose, read
 
     def __getstate__(self) -> dict[str, Any]:

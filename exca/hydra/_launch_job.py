@@ -11,7 +11,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -20,19 +19,21 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus, configure_log
 from hydra.types import HydraContext
 from hydra.version import base_at_least
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_omega_conf_dumper
 
 from exca.errors import JobFailed
 
 from ._cloning import clone
+from ._composer import written_texts
+from ._direct import assign, container_at, text_at
 
-__all__ = ["described_point", "no_exit", "run_and_log", "run_point"]
+__all__ = ["PointReturn", "described_point", "no_exit", "run_and_log", "run_point"]
 
 _LOG = logging.getLogger(__name__)
 
 
-def run_point(context: HydraContext, task_function: Callable[[DictConfig], Any], config: DictConfig) -> JobReturn:
+def run_point(context: HydraContext, task_function: Callable[[DictConfig], Any], config: DictConfig) -> PointReturn:
     """Run the task function on one point, in its output folder, and return what became of it.
 
     Parameters
@@ -43,23 +44,20 @@ def run_point(context: HydraContext, task_function: Callable[[DictConfig], Any],
 
     Returns
     -------
-    JobReturn: ``COMPLETED`` with the value, or ``FAILED`` with the exception.
+    PointReturn: ``COMPLETED`` with the value, or ``FAILED`` with the exception.
     """
     instance: Any = HydraConfig.instance()  # typed as if it held the node alone
     before, start = instance.cfg, os.getcwd()
     OmegaConf.set_readonly(config.hydra, True)
-    own = instance.cfg = _hydra_of(config, config)
+    instance.cfg = _hydra_of(config)
     try:
-        folder = _output_folder(config)
-        for holder in (config, own):
-            with read_write(holder.hydra.runtime), open_dict(holder.hydra.runtime):
-                holder.hydra.runtime.output_dir = folder
-        result = _described(config)
-        os.makedirs(folder, exist_ok=True)
+        assign(config, "hydra.runtime.output_dir", _output_folder(config))
+        result = PointReturn(config)
+        os.makedirs(result.output_dir, exist_ok=True)
         if _moves(config):
-            os.chdir(folder)
+            os.chdir(result.output_dir)
         result.working_dir = os.getcwd()
-        configure_log(config.hydra.job_logging, config.hydra.verbose)
+        _configure_log(config)
         _save(config, result)
         _call(context, task_function, config, result)
         return result
@@ -68,7 +66,7 @@ def run_point(context: HydraContext, task_function: Callable[[DictConfig], Any],
         os.chdir(start)
 
 
-def described_point(config: DictConfig, outcome: Any, status: JobStatus) -> JobReturn:
+def described_point(config: DictConfig, outcome: Any, status: JobStatus) -> PointReturn:
     """What `run_point` returned for a point that another process ran; nothing is run or written here.
 
     Parameters
@@ -77,8 +75,8 @@ def described_point(config: DictConfig, outcome: Any, status: JobStatus) -> JobR
     outcome: the value, or the exception.
     status: which of both.
     """
-    result = _described(config)
-    result.working_dir = _output_folder(config) if _moves(config) else os.getcwd()
+    result = PointReturn(config)
+    result.working_dir = result.output_dir if _moves(config) else os.getcwd()
     result.task_name = JobRuntime.instance().get("name")
     result.status, result.return_value = status, outcome
     return result
@@ -99,7 +97,7 @@ def no_exit() -> Iterator[None]:
         raise JobFailed(f"the task function left with SystemExit({error.code!r})") from error
 
 
-def run_and_log(context: HydraContext, task_function: Callable[[DictConfig], Any], config: DictConfig) -> JobReturn:
+def run_and_log(context: HydraContext, task_function: Callable[[DictConfig], Any], config: DictConfig) -> PointReturn:
     """Do the same as `run_point`, and write the traceback of a failure to the point's own log file."""
     result = run_point(context, task_function, config)
     if result.status is JobStatus.FAILED:
@@ -116,19 +114,65 @@ def _log_failure(error: BaseException) -> None:
             handler.flush()
 
 
-def _described(config: DictConfig) -> JobReturn:
-    result = JobReturn()
-    result.cfg = _without_hydra(config)
-    result.hydra_cfg = _hydra_of(config, None)
-    result.overrides = OmegaConf.to_container(config.hydra.overrides.task)  # type: ignore[assignment]
-    return result
+class PointReturn(JobReturn):
+    """What became of a point. Its two configs are made when somebody looks at them: few sweepers do.
+
+    Parameters
+    ----------
+    config: the point's own, with its ``hydra`` node.
+    """
+
+    def __init__(self, config: DictConfig) -> None:
+        self._config: DictConfig | None = config
+        self._compose: Callable[[], DictConfig] | None = None
+        self._cfg: DictConfig | None = None
+        self._hydra_cfg: DictConfig | None = None
+        self.output_dir = _output_folder(config)
+        super().__init__(overrides=written_texts(config.hydra.overrides.task))
+
+    def release(self, compose: Callable[[], DictConfig]) -> None:
+        """Hold the config no longer, but make it anew if it is asked for: a sweep has thousands."""
+        self._config, self._compose = None, compose
+
+    def _whole(self) -> DictConfig:
+        if self._config is None:
+            assert self._compose is not None
+            self._config = self._compose()
+        return self._config
+
+    @property
+    def cfg(self) -> DictConfig:
+        """The config that the task function was given."""
+        if self._cfg is None:
+            self._cfg = _without_hydra(self._whole())
+        return self._cfg
+
+    @cfg.setter
+    def cfg(self, value: DictConfig | None) -> None:
+        self._cfg = value
+
+    @property
+    def hydra_cfg(self) -> DictConfig:
+        """Hydra's own part of the config."""
+        if self._hydra_cfg is None:
+            self._hydra_cfg = _hydra_of(clone(self._whole()))
+            self._hydra_cfg.hydra._set_parent(self._hydra_cfg)
+        return self._hydra_cfg
+
+    @hydra_cfg.setter
+    def hydra_cfg(self, value: DictConfig | None) -> None:
+        self._hydra_cfg = value
+
+    def __reduce__(self) -> tuple[type[JobReturn], tuple[Any, ...]]:
+        values = (self.overrides, self.cfg, self.hydra_cfg, self.working_dir, self.task_name, self.status)
+        return JobReturn, (*values, self._return_value)
 
 
 def _output_folder(config: DictConfig) -> str:
     """The point's folder: where it was placed, since the job may run in another folder than the app."""
     if not OmegaConf.is_missing(config.hydra.runtime, "output_dir"):
-        return str(config.hydra.runtime.output_dir)
-    return os.path.abspath(os.path.join(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir)))
+        return text_at(config, "hydra.runtime.output_dir")
+    return os.path.abspath(os.path.join(text_at(config, "hydra.sweep.dir"), text_at(config, "hydra.sweep.subdir")))
 
 
 def _moves(config: DictConfig) -> bool:
@@ -136,14 +180,19 @@ def _moves(config: DictConfig) -> bool:
     return bool(wanted) or (wanted is None and not base_at_least("1.2"))
 
 
+def _configure_log(config: DictConfig) -> None:
+    """Give Hydra the node without references: it has nothing to resolve then."""
+    settings = container_at(config, "hydra.job_logging")
+    configure_log(config.hydra.job_logging if settings is None else OmegaConf.create(settings), config.hydra.verbose)
+
+
 def _call(
-    context: HydraContext, task_function: Callable[[DictConfig], Any], config: DictConfig, result: JobReturn
+    context: HydraContext, task_function: Callable[[DictConfig], Any], config: DictConfig, result: PointReturn
 ) -> None:
-    assert isinstance(result.hydra_cfg, DictConfig)
-    with utils.env_override(result.hydra_cfg.hydra.job.env_set):
+    with utils.env_override(config.hydra.job.env_set):
         context.callbacks.on_job_start(config=config, task_function=task_function)
         try:
-            result.return_value = task_function(result.cfg)  # type: ignore[arg-type]
+            result.return_value = task_function(result.cfg)
             result.status = JobStatus.COMPLETED
         except Exception as error:
             result.return_value = error
@@ -153,32 +202,32 @@ def _call(
     context.callbacks.on_job_end(config=config, job_return=result)
 
 
-def _hydra_of(config: DictConfig, above: DictConfig | None) -> DictConfig:
-    """A config of the ``hydra`` node alone; its interpolations look into ``above``."""
+def _hydra_of(config: DictConfig) -> DictConfig:
+    """A config of the ``hydra`` node alone; its interpolations look into the whole."""
     holder = DictConfig(content={})
-    node = clone(config)._get_node("hydra")
-    assert isinstance(node, DictConfig)
-    holder.__dict__["_content"]["hydra"] = node
-    node._set_parent(holder if above is None else above)
+    holder.__dict__["_content"]["hydra"] = config._get_node("hydra")
     return holder
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:
-    twin = clone(config)
-    with read_write(twin), open_dict(twin):
-        del twin["hydra"]
-    return twin
+    content = config.__dict__["_content"]
+    config.__dict__["_content"] = {key: node for key, node in content.items() if key != "hydra"}
+    try:
+        return clone(config)
+    finally:
+        config.__dict__["_content"] = content
 
 
-def _save(config: DictConfig, result: JobReturn) -> None:
+def _save(config: DictConfig, result: PointReturn) -> None:
     subdir = config.hydra.output_subdir
     if subdir is None:
         return
-    folder = Path(config.hydra.runtime.output_dir) / subdir
-    folder.mkdir(parents=True, exist_ok=True)
-    parts = {"config": result.cfg, "hydra": result.hydra_cfg, "overrides": config.hydra.overrides.task}
+    folder = os.path.join(result.output_dir, str(subdir))
+    os.makedirs(folder, exist_ok=True)
+    parts = {"config": result.cfg, "hydra": _hydra_of(config), "overrides": config.hydra.overrides.task}
     for name, part in parts.items():
-        (folder / f"{name}.yaml").write_text(_to_yaml(part), encoding="utf-8")
+        with open(os.path.join(folder, f"{name}.yaml"), "w", encoding="utf-8") as stream:
+            stream.write(_to_yaml(part))
 
 
 def _to_yaml(config: Any) -> str:

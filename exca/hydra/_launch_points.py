@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from hydra.core.utils import JobReturn
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 from pydantic import BaseModel
 
 from exca.task import Task
 
+from ._launch_job import PointReturn
 from ._points import place_point
 
 __all__ = ["Launcher", "Point", "Runner", "Source", "config_of", "share"]
@@ -64,7 +64,7 @@ class Point:
     task: Task | None = None
     source: Source = "computed"
     error: Exception | None = None
-    result: JobReturn = field(default_factory=JobReturn)
+    result: PointReturn | None = None
 
 
 class Runner(Protocol):
@@ -79,7 +79,7 @@ class Runner(Protocol):
             Listing what is wrong with any of them.
         """
 
-    def finish(self, point: Point) -> JobReturn:
+    def finish(self, point: Point) -> PointReturn:
         """Return what became of a point whose computation has ended, or that is computed by this."""
 
 

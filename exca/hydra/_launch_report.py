@@ -40,6 +40,7 @@ def keys_of(overrides: Sequence[str]) -> dict[str, str]:
 
 def _row(point: Point) -> Row:
     result = point.result
+    assert result is not None
     note = {} if point.task is None else point.task.note()
     return Row(
         number=point.number,
@@ -49,7 +50,7 @@ def _row(point: Point) -> Row:
         source=point.source,
         duration_s=note.get("duration_s"),
         uid="" if point.task is None else point.task.uid,
-        log=str(result.hydra_cfg.hydra.runtime.output_dir) if result.hydra_cfg is not None else "",
+        log=result.output_dir,
     )
 
 

@@ -1,0 +1,106 @@
+"""Single values of a composed config, read and written without OmegaConf's parser.
+
+A look at ``${hydra.job.name}`` through OmegaConf parses the text anew, half a millisecond each time; a point of a
+sweep needs a handful. Whatever is not as simple as a reference to a plain value is left to OmegaConf.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, Node, OmegaConf, ValueNode, open_dict, read_write
+
+__all__ = ["assign", "container_at", "text_at"]
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)\}")
+
+
+def text_at(config: DictConfig, path: str) -> str:
+    """The value at a dotted path as text, references resolved.
+
+    Parameters
+    ----------
+    config: the root of a config.
+    path: where; something must be there.
+    """
+    node = _node_at(config, path)
+    value = None if node is None else node._value()
+    known = _simple(config, value) if isinstance(value, str) else None
+    return str(OmegaConf.select(config, path, throw_on_missing=True)) if known is None else known
+
+
+def container_at(config: DictConfig, path: str) -> Any:
+    """The dict or list at a dotted path as plain data, references resolved."""
+    node = _node_at(config, path)
+    try:
+        return _plain(config, node)
+    except _NotSimple:
+        return OmegaConf.to_container(OmegaConf.select(config, path), resolve=True)
+
+
+def assign(config: DictConfig, path: str, value: str | int) -> None:
+    """Set a value of which it is known that its node takes it, whatever the flags say."""
+    node = _node_at(config, path)
+    if isinstance(node, ValueNode):
+        node.__dict__["_val"] = value
+        return
+    parent, _, key = path.rpartition(".")
+    holder = OmegaConf.select(config, parent)
+    with read_write(holder), open_dict(holder):
+        holder[key] = value
+
+
+class _NotSimple(Exception):
+    """OmegaConf is to do it."""
+
+
+def _node_at(config: DictConfig, path: str) -> Node | None:
+    node: Any = config
+    for key in path.split("."):
+        content = node.__dict__.get("_content") if isinstance(node, DictConfig) else None
+        if not isinstance(content, dict):
+            return None
+        node = content.get(key)
+    found: Node | None = node
+    return found
+
+
+def _simple(config: DictConfig, text: str) -> str | None:
+    """A text with its references filled in; None if it holds anything else."""
+    if "${" not in text:
+        return None if "\\" in text or text == "???" else text
+    pieces: list[str] = []
+    end = 0
+    for match in _REFERENCE.finditer(text):
+        node = _node_at(config, match[1])
+        value = node._value() if isinstance(node, ValueNode) else None
+        if type(value) not in (str, int) or (isinstance(value, str) and ("${" in value or value == "???")):
+            return None
+        pieces += [text[end : match.start()], str(value)]
+        end = match.end()
+    rest = text[end:]
+    filled = "".join(pieces) + rest
+    return None if "${" in filled or "\\" in text else filled
+
+
+def _plain(config: DictConfig, node: Any) -> Any:
+    if isinstance(node, DictConfig | ListConfig):
+        content = node.__dict__["_content"]
+        if isinstance(content, dict):
+            return {key: _plain(config, item) for key, item in content.items()}
+        if isinstance(content, list):
+            return [_plain(config, item) for item in content]
+        if content is None:
+            return None
+        raise _NotSimple
+    if not isinstance(node, ValueNode):
+        raise _NotSimple
+    value = node._value()
+    if not isinstance(value, str):
+        return value
+    whole = _REFERENCE.fullmatch(value)
+    known = None if whole else _simple(config, value)  # a reference alone keeps its type
+    if known is None:
+        raise _NotSimple
+    return known
