@@ -125,13 +125,17 @@ def test_incident_16_a_job_id_that_comes_again_is_another_job(
     first.infra.job()
     job = running(breakable, first)
     until(lambda: first.attempts() == 1)
-    breakable.end("slurmctld", signal.SIGKILL)
-    breakable.kill_job(job)
-    shutil.rmtree(breakable.state / "controller")
-    (breakable.state / "controller").mkdir()
+    for daemon in ("slurmctld", "slurmd.n1", "slurmd.n2"):
+        breakable.end(daemon, signal.SIGKILL)
+    breakable.kill_job()
+    for memory in ("controller", "spool.n1", "spool.n2"):
+        shutil.rmtree(breakable.state / memory)
+        (breakable.state / memory).mkdir()
     text = breakable.configuration.read_text()
     breakable.configuration.write_text(re.sub(r"FirstJobId=\d+", f"FirstJobId={job}", text))
     breakable.start_controller()
+    for node in breakable.nodes:
+        breakable.start_node(node)
     until(breakable.is_up)
     second = Point(x=2, marks=tmp_path, how="gated", infra=infra)
     second.infra.job()
