@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from exca.cachedict._mounts import is_remote
 from exca.cachedict._open_files import OPEN_FILES, OpenFile
 from exca.cachedict._writer import Payload
 from exca.errors import StoreError
+from exca.store import is_remote
 
 __all__ = ["CollectedPayloads", "ShortPayload", "StoredPayloads"]
 

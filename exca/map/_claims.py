@@ -8,6 +8,7 @@ process, and ``<name>.keys``, to which it appends what it takes. They take in tu
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import threading
@@ -17,12 +18,12 @@ from typing import Final, Protocol
 
 from exca.errors import ResultNotStored
 from exca.map._lists import KeyReader, KeyWriter
-from exca.store import Claim, ClaimWatch, Permissions, make_folder, remove_quietly
+from exca.store import Claim, ClaimWatch, Permissions, is_remote, make_folder, remove_quietly
 
 __all__ = ["Claims", "FolderClaims", "MemoryClaims", "Registry"]
 
 _TURN: Final = "turn.json"
-_LONGEST_PAUSE_S: Final = 0.02
+_LONGEST_PAUSE_S: Final = 0.005
 
 
 class Claims(Protocol):
@@ -83,26 +84,45 @@ class FolderClaims:
         self._note: Claim | None = None
         self._writer = KeyWriter(os.path.join(folder, f"{self._name}.keys"), permissions)
         self._readers: dict[str, tuple[KeyReader, ClaimWatch]] = {}
+        self._remote: bool | None = None
         self._turn_watched: ClaimWatch | None = None
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
         path, pause = os.path.join(self._folder, _TURN), 0.0005
-        while (claim := self._try_turn(path)) is None:
-            time.sleep(pause)
-            pause = min(pause * 1.5, _LONGEST_PAUSE_S)
+        with self._queue():
+            while (claim := self._try_turn(path)) is None:
+                time.sleep(pause)
+                pause = min(pause * 1.5, _LONGEST_PAUSE_S)
+            try:
+                yield
+            finally:
+                claim.release()
+
+    @contextlib.contextmanager
+    def _queue(self) -> Iterator[None]:
+        """On a local disk, wait in line instead of trying again and again: whose turn it is wakes up at once."""
+        with self._explained():
+            lock = self._open_queue()
+        if lock is None:
+            yield
+            return
         try:
+            with contextlib.suppress(OSError):  # a file system without locks: the claim alone decides, as elsewhere
+                fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
-            claim.release()
+            os.close(lock)
+
+    def _open_queue(self) -> int | None:
+        if self._remote is None:
+            make_folder(self._folder, self._permissions)
+            self._remote = is_remote(os.path.join(self._folder, _TURN))
+        return None if self._remote else os.open(self._folder, os.O_RDONLY)  # a folder can be locked, too
 
     def _try_turn(self, path: str) -> Claim | None:
         with self._explained():
-            try:
-                claim = Claim.take(path, self._permissions)
-            except FileNotFoundError:
-                make_folder(self._folder, self._permissions)
-                claim = Claim.take(path, self._permissions)
+            claim = Claim.take(path, self._permissions)
         if claim is None:
             # One watch for the whole wait: it measures the silence of a claimant on another machine.
             self._turn_watched = self._turn_watched or ClaimWatch(path)

@@ -21,8 +21,8 @@ from exca.map._work import Work
 __all__ = ["Taker"]
 
 AIM_S: Final = 0.2  # work that a streaming method takes at once
-GROWTH: Final = 8  # of what is taken over what was taken before, until the pace is known
-LOOK_AHEAD: Final = 256  # keys whose state is looked up together
+LEAST_S: Final = 0.02  # work that is not worth being shared further
+GROWTH: Final = 32  # of what is taken over what was taken before, at most: the first item may have been a light one
 HOLD_S: Final = 0.5  # time after which what was not begun goes back
 
 
@@ -143,6 +143,7 @@ class Taker:
         with self._lock:
             self._buffer.extend(picked)
             self._moved = time.monotonic()
+        self._pace = (stored, self._moved)  # from here on: waiting for a turn says nothing about the method
         if self._streams and len(picked) > 1:
             PATROL.watch(self)
         return bool(picked)
@@ -152,8 +153,10 @@ class Taker:
         waiting = self._waiting
         picked: list[str] = []
         last: list[str] = []
+        size = wanted
         while waiting and len(picked) < wanted:
-            block = [waiting.popleft() for _ in range(min(len(waiting), max(wanted, LOOK_AHEAD)))]
+            block = [waiting.popleft() for _ in range(min(len(waiting), size))]
+            size *= 4  # where others have been, there may be nothing left for long
             rest: list[str] = []
             for key in self._work.open_among(block, self._marks):
                 if key in taken:
@@ -173,14 +176,14 @@ class Taker:
         share = math.ceil(len(self._waiting) / self._peers)
         if not self._streams:
             return max(1, share)
-        now = time.monotonic()
         before, since = self._pace
-        self._pace = (stored, now)
-        grown = self._size * GROWTH
+        most, least = self._size * GROWTH, 1
         if stored > before:
-            self._size = min(grown, int((stored - before) * AIM_S / max(now - since, 1e-6)))
+            pace = (stored - before) / max(time.monotonic() - since, 1e-6)
+            self._size = min(most, int(pace * AIM_S))
+            least = min(most, int(pace * LEAST_S))
         elif owed:  # the method reads ahead: nothing is known of its pace
-            self._size = grown
+            self._size = most
         fair = share if self._peers == 1 else share // 2  # what others take in the meantime is theirs
-        self._size = max(1, min(self._size, fair, self._share - owed))
+        self._size = max(1, min(max(least, min(self._size, fair)), self._share - owed))
         return self._size

@@ -7,6 +7,7 @@ from exca.store._files import Permissions, make_folder, remove_quietly, write_wh
 from exca.store._folder import FolderEntry, FolderStore
 from exca.store._frames import frame_bytes, read_frame
 from exca.store._memory import MemoryStore
+from exca.store._mounts import is_remote
 from exca.store._pickles import check_trust, dump_pickle, load_pickle
 from exca.store._values import NoBlobs, NotSafelyStorable, decode, encode, is_immutable
 
@@ -30,6 +31,7 @@ __all__ = [
     "encode",
     "frame_bytes",
     "is_immutable",
+    "is_remote",
     "load_pickle",
     "make_folder",
     "read_array",

@@ -1,4 +1,4 @@
-"""Which file systems may take a file away under a mapping of it: those of other machines."""
+"""Which file systems belong to other machines: they take files away under a mapping, and locks may hang there."""
 
 from __future__ import annotations
 
