@@ -133,12 +133,17 @@ class CacheDict(MutableMapping[str, X], Generic[X]):
         kept = self._items.all_kept(keys)
         if kept is not None:
             return kept
-        found: dict[str, list[X]] = {}
-        for key, value in self._items.stream(_all_checked(keys)):
-            found.setdefault(key, []).append(value)
+        found = dict(self._items.stream(list(dict.fromkeys(_all_checked(keys)))))
         if default is MISSING and (missing := next((key for key in keys if key not in found), None)) is not None:
             raise KeyError(missing)
-        return [found[key].pop() if key in found else default for key in keys]
+        values = [found.get(key, default) for key in keys]
+        if len(found) < len(values):  # every mention of a key gets a value of its own
+            seen: set[str] = set()
+            for place, key in enumerate(keys):
+                if key in seen and key in found:
+                    values[place] = self._items.get(key)
+                seen.add(key)
+        return values
 
     def iter_many(self, keys: Sequence[str]) -> Iterator[X]:
         """The values of many keys, as fast as `get_many` where they are small, and one in memory at a time.
