@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from exca._version import __version__
+from exca.errors import ConfigError
 
 __all__ = ["main"]
 
@@ -36,8 +38,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run.add_argument("model", help="the model, as package.module:Class; the current folder can be imported from")
     run.add_argument("--method", help="name of the computation, where the model has several")
     run.add_argument("overrides", nargs=argparse.REMAINDER, help="overrides and flags of Hydra")
+    schema = commands.add_parser(
+        "schema",
+        help="print the JSON Schema of a model's YAML files, for editors",
+        description="Print the JSON Schema of the YAML files of a model: exca schema package.module:Experiment.",
+        epilog="A file names its schema in a comment: # yaml-language-server: $schema=experiment.json",
+    )
+    schema.add_argument("model", help="the model, as package.module:Class; the current folder can be imported from")
+    schema.add_argument("--group", help="the config group that the files are of, instead of whole experiments")
     given = parser.parse_args(arguments)
     sys.path.insert(0, os.getcwd())  # a console script does not have it, unlike python -m
+    if given.command == "schema":
+        _print_schema(schema, given.model, given.group)
+        return
     try:
         model = _find_model(given.model)
         method = _computation(model, given.method)
@@ -48,6 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 class _Usage(Exception):
     """The words of the command do not make sense; the message says why."""
+
+
+def _print_schema(parser: argparse.ArgumentParser, text: str, group: str | None) -> None:
+    from exca.hydra import json_schema
+
+    try:
+        print(json.dumps(json_schema(_find_model(text), group), indent=2))
+    except (_Usage, ConfigError) as error:
+        parser.error(str(error))
 
 
 def _run(model: type[BaseModel], method: str, overrides: list[str]) -> None:

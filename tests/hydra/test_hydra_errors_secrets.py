@@ -117,8 +117,8 @@ def test_the_points_of_a_sweep_differ_in_them(loader: ModelLoader) -> None:
 @pytest.mark.parametrize(
     "override",
     [
-        "token=[swordfish]", "keys={a: [swordfish]}", "+token.x=swordfish", "tokn=swordfish",
-        "accounts.0.tokn=swordfish", "pin=swordfish", "token=sword]fish", "accounts=[{token: {a: swordfish}}]", "both=[1,[swordfish]]",
+        "token=[swordfish]", "keys={a: [swordfish]}", "+token.x=swordfish", "tokn=swordfish", "pin=swordfish",
+        "accounts.0.tokn=swordfish", "token=sword]fish", "accounts=[{token: {a: swordfish}}]", "both=[1,[swordfish]]",
     ],
 )  # fmt: skip
 def test_no_message_shows_one(override: str) -> None:

@@ -32,7 +32,11 @@ from exca.identity import identify
 
 FILES = {
     "plain": "defaults: [_self_, {exp: null}]\nseed: 3\nmodel: {name: transformer}\n",
-    "linked": "note: s${seed}\ntags: {double: '${layers.0}', deep: {lr: '${optim.lr}'}}\ndata: {path: 'x/${.fraction}'}\n",
+    "linked": """
+        note: s${seed}
+        tags: {double: '${layers.0}', deep: {lr: '${optim.lr}'}}
+        data: {path: 'x/${.fraction}'}
+        """,
     "unset": "seed: ???\nnote: ???\n",
     "timed": "note: ${now:%Y}\n",
     "numbered": "note: job ${hydra:job.num}\n",
