@@ -3,6 +3,7 @@
 from exca.hydra._bound import Bound
 from exca.hydra._compose import compose
 from exca.hydra._composer import Composer
+from exca.hydra._json_schema import json_schema
 from exca.hydra._launch import launch_points
 from exca.hydra._launch_sweep import SweepFailed
 from exca.hydra._main import main
@@ -23,6 +24,7 @@ __all__ = [
     "SweepSettings",
     "VolatileValueWarning",
     "compose",
+    "json_schema",
     "launch_points",
     "main",
     "read_points",
