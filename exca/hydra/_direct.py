@@ -7,11 +7,13 @@ sweep needs a handful. Whatever is not as simple as a reference to a plain value
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, Node, OmegaConf, ValueNode, open_dict, read_write
 
-__all__ = ["assign", "container_at", "text_at"]
+__all__ = ["assign", "filled", "text_at"]
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)\}")
 
@@ -30,13 +32,21 @@ def text_at(config: DictConfig, path: str) -> str:
     return str(OmegaConf.select(config, path, throw_on_missing=True)) if known is None else known
 
 
-def container_at(config: DictConfig, path: str) -> Any:
-    """The dict or list at a dotted path as plain data, references resolved."""
-    node = _node_at(config, path)
+@contextmanager
+def filled(config: DictConfig, path: str) -> Iterator[None]:
+    """Let what lies below a dotted path hold values in the place of simple references to them, for a while."""
+    changed: list[tuple[ValueNode, str]] = []
+    for node in _texts(_node_at(config, path)):
+        text = node._value()
+        known = None if _REFERENCE.fullmatch(text) else _simple(config, text)  # a reference alone keeps its type
+        if known is not None:
+            changed.append((node, text))
+            node.__dict__["_val"] = known
     try:
-        return _plain(config, node)
-    except _NotSimple:
-        return OmegaConf.to_container(OmegaConf.select(config, path), resolve=True)
+        yield
+    finally:
+        for node, text in changed:
+            node.__dict__["_val"] = text
 
 
 def assign(config: DictConfig, path: str, value: str | int) -> None:
@@ -49,10 +59,6 @@ def assign(config: DictConfig, path: str, value: str | int) -> None:
     holder = OmegaConf.select(config, parent)
     with read_write(holder), open_dict(holder):
         holder[key] = value
-
-
-class _NotSimple(Exception):
-    """OmegaConf is to do it."""
 
 
 def _node_at(config: DictConfig, path: str) -> Node | None:
@@ -84,23 +90,13 @@ def _simple(config: DictConfig, text: str) -> str | None:
     return None if "${" in filled or "\\" in text else filled
 
 
-def _plain(config: DictConfig, node: Any) -> Any:
-    if isinstance(node, DictConfig | ListConfig):
+def _texts(node: Any) -> Iterator[ValueNode]:
+    """The nodes below a node that hold references."""
+    if isinstance(node, ValueNode):
+        value = node._value()
+        if isinstance(value, str) and "${" in value:
+            yield node
+    elif isinstance(node, DictConfig | ListConfig):
         content = node.__dict__["_content"]
-        if isinstance(content, dict):
-            return {key: _plain(config, item) for key, item in content.items()}
-        if isinstance(content, list):
-            return [_plain(config, item) for item in content]
-        if content is None:
-            return None
-        raise _NotSimple
-    if not isinstance(node, ValueNode):
-        raise _NotSimple
-    value = node._value()
-    if not isinstance(value, str):
-        return value
-    whole = _REFERENCE.fullmatch(value)
-    known = None if whole else _simple(config, value)  # a reference alone keeps its type
-    if known is None:
-        raise _NotSimple
-    return known
+        for item in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+            yield from _texts(item)

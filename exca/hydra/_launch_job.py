@@ -26,7 +26,7 @@ from exca.errors import JobFailed
 
 from ._cloning import clone
 from ._composer import written_texts
-from ._direct import assign, container_at, text_at
+from ._direct import assign, filled, text_at
 
 __all__ = ["PointReturn", "described_point", "no_exit", "run_and_log", "run_point"]
 
@@ -57,7 +57,8 @@ def run_point(context: HydraContext, task_function: Callable[[DictConfig], Any],
         if _moves(config):
             os.chdir(result.output_dir)
         result.working_dir = os.getcwd()
-        _configure_log(config)
+        with filled(config, "hydra.job_logging"):
+            configure_log(config.hydra.job_logging, config.hydra.verbose)
         _save(config, result)
         _call(context, task_function, config, result)
         return result
@@ -178,12 +179,6 @@ def _output_folder(config: DictConfig) -> str:
 def _moves(config: DictConfig) -> bool:
     wanted = config.hydra.job.chdir
     return bool(wanted) or (wanted is None and not base_at_least("1.2"))
-
-
-def _configure_log(config: DictConfig) -> None:
-    """Give Hydra the node without references: it has nothing to resolve then."""
-    settings = container_at(config, "hydra.job_logging")
-    configure_log(config.hydra.job_logging if settings is None else OmegaConf.create(settings), config.hydra.verbose)
 
 
 def _call(
