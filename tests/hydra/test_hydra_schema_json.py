@@ -130,7 +130,7 @@ class Piece(DiscriminatedModel):
 
 
 class Group(Piece):
-    parts: list[Piece] = []
+    parts: list[Piece] = Field(default_factory=list)
 
 
 class Holder(BaseModel):

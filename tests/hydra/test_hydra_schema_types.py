@@ -43,7 +43,7 @@ def names() -> dict[str, Any]:
     (code,) = (block.text for block in blocks(PAGE) if block.language == "python")
     known = {each.__name__: each for each in (datetime, decimal, math, pathlib, pydantic, re, typing, uuid)}
     module = {"__name__": __name__, **known}
-    exec(code, module)
+    exec(compile(code, str(PAGE), "exec", dont_inherit=True), module)
     return module
 
 
