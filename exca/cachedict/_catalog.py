@@ -48,6 +48,8 @@ class Catalog:
         self._complete = False
         self._checked = False
         self._own: Segment | None = None
+        self._changes = 0
+        self._counted = (-1, 0)
 
     def refresh(self) -> None:
         """Take into account what all writers have stored by now.
@@ -130,9 +132,16 @@ class Catalog:
                 if known is None or known[0] < sequence:
                     newest[key] = (sequence, segment, at)
         stored = {key: spot for key, spot in newest.items() if spot[2] != DELETED}
-        if len(self.segments) > 1:
+        if len(self.segments) > 1 or any("merges" in segment.header for segment in self.segments.values()):
             stored = dict(sorted(stored.items(), key=lambda item: item[1][0]))
         return stored
+
+    def count(self) -> int:
+        """The number of keys."""
+        self.load_all()
+        if self._counted[0] != self._changes:
+            self._counted = (self._changes, len(self.spots()))
+        return self._counted[1]
 
     def record(self, key: str, spot: Spot) -> Record | None:
         """The record of a key; None if what stands there is not it, which is then not found again.
@@ -153,6 +162,7 @@ class Catalog:
         """Count what stands there as not stored: it is damaged."""
         _, segment, at = spot
         segment.discard(key, at)
+        self._changes += 1
         self._found.pop(key, None)
         self._report()
 
@@ -171,6 +181,7 @@ class Catalog:
         own = self._own
         assert own is not None, "adopt comes first"
         self.clock = sequence
+        self._changes += 1
         own.tail[key] = (sequence, at)
         own.end = own.size = writer.end
         own.last = sequence
@@ -207,10 +218,12 @@ class Catalog:
                 return False  # it has been merged: the segment it went to is in the folder by now
             self.clock = max(self.clock, segment.last)
         self.epoch += changed
+        self._changes += changed
         return True
 
     def _drop(self, name: str) -> None:
         segment = self.segments.pop(name)
+        self._changes += 1
         if segment is self._own:
             self._own = None
         self._found.clear()

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import threading
-import time
 import weakref
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from exca.cachedict._catalog import MARKER, Catalog, Spot
-from exca.cachedict._compaction import compact, is_worth_it, space_of
+from exca.cachedict._appending import Appender
+from exca.cachedict._catalog import Catalog, Spot
+from exca.cachedict._compaction import compact
 from exca.cachedict._formats import dump, load
 from exca.cachedict._payloads import CollectedPayloads, ShortPayload, StoredPayloads
 from exca.cachedict._ram import KeptValues
-from exca.cachedict._records import FORMAT, PLAIN, Record
-from exca.cachedict._segment import DELETED, Segment
-from exca.cachedict._writer import Payload, SegmentGone, SegmentWriter
-from exca.errors import ResultNotStored, StoreError
-from exca.store import Permissions, make_folder, write_whole
+from exca.cachedict._records import PLAIN, Record
+from exca.cachedict._segment import Segment
+from exca.errors import StoreError
+from exca.store import Permissions
 
 __all__ = ["FolderItems"]
 
 _GONE: Final = (errno.ENOENT, errno.ESTALE)  # the second on NFS, for a file removed while it was open
-_ATTEMPTS: Final = 20
 _CHUNK: Final = 1024
 
 
@@ -51,8 +48,7 @@ class FolderItems:
         self._lock = threading.RLock()
         self._catalog = Catalog(str(folder))
         self._refreshed = False
-        self._writer: SegmentWriter | None = None
-        self._closing: weakref.finalize[[], FolderItems] | None = None
+        self._appender = Appender(folder, permissions, self._catalog)
         _ALL.add(self)
 
     def get(self, key: str) -> Any:
@@ -88,14 +84,14 @@ class FolderItems:
 
     def put(self, key: str, value: Any) -> None:
         # docstring inherited
-        if self._writer is None:
-            self._prepare_folder(key, value)
+        self._appender.prepare_folder(key, value)
         sink = CollectedPayloads()
         info = dump(
             value, sink, folder=self._folder, cache_type=self._cache_type, permissions=self._permissions, key=key
         )
         with self._lock:
-            sequence = self._commit(key, info, sink.parts, value)
+            sequence = self._appender.append(key, info, sink.parts, value)
+            self._refreshed = True
             if self._kept is not None:
                 self._kept.keep_written(key, value, sequence, self._catalog.epoch)
 
@@ -104,7 +100,7 @@ class FolderItems:
         with self._lock:
             if self._find(key) is None:
                 return False
-            self._commit(key, None, None, None)
+            self._appender.delete(key)
             if self._kept is not None:
                 self._kept.values.pop(key, None)
             return True
@@ -128,7 +124,7 @@ class FolderItems:
     def count(self) -> int:
         # docstring inherited
         with self._lock:
-            return len(self._catalog.spots())
+            return self._catalog.count()
 
     def refresh(self) -> None:
         # docstring inherited
@@ -139,9 +135,7 @@ class FolderItems:
     def seal(self) -> None:
         # docstring inherited
         with self._lock:
-            if self._writer is not None:
-                self._writer.seal()
-                self._catalog.note_sealed(self._writer)
+            self._appender.seal()
 
     def compact(self) -> None:
         # docstring inherited
@@ -159,25 +153,15 @@ class FolderItems:
     def close(self) -> None:
         # docstring inherited
         with self._lock:
-            writer, self._writer = self._writer, None
-            if writer is not None:
-                self._catalog.release()
-                writer.close()
-            if self._closing is not None:
-                self._closing.detach()
+            self._appender.close()
 
     def forget_parent(self) -> None:
         """In a forked child: locks may be held by threads that are no more, and the segment is the parent's."""
         self._lock = threading.RLock()
-        if self._closing is not None:
-            self._closing.detach()
-        if self._writer is not None:
-            self._writer.abandon()
-            self._writer = None
+        self._appender.abandon()
         self._catalog = Catalog(str(self._folder))
+        self._appender = Appender(self._folder, self._permissions, self._catalog)
         self._refreshed = False
-
-    # -- reading ---------------------------------------------------------------------------------------------------
 
     def _find(self, key: str) -> Spot | None:
         """Where an item is; if that is not known yet, after looking at what others have stored by now."""
@@ -200,7 +184,9 @@ class FolderItems:
 
     def _read(self, key: str) -> Any:
         while True:
-            record, spot = self._record(key)
+            with self._lock:
+                epoch = self._catalog.epoch
+                record, spot = self._record(key)
             try:
                 value = self._decoded(record, StoredPayloads(spot[1].data))
                 break
@@ -211,7 +197,7 @@ class FolderItems:
                 if error.errno not in _GONE or not self._moved(key, spot):
                     raise
         if self._kept is not None:
-            self._kept.keep(key, value, spot[0], self._catalog.epoch)
+            self._kept.keep(key, value, spot[0], epoch)
         return value
 
     def _record(self, key: str) -> tuple[Record, Spot]:
@@ -246,6 +232,7 @@ class FolderItems:
         """Read those keys that are stored, in that order; lines and small payloads many at a time."""
         for start in range(0, len(keys), _CHUNK):
             chunk = keys[start : start + _CHUNK]
+            epoch = self._catalog.epoch
             records = self._records(chunk, max(expected, len(keys)))
             sources: dict[Segment, StoredPayloads] = {}
             for key in chunk:
@@ -263,13 +250,17 @@ class FolderItems:
                         yield key, self._read(key)
                 else:
                     if self._kept is not None:
-                        self._kept.keep(key, value, sequence, self._catalog.epoch)
+                        self._kept.keep(key, value, sequence, epoch)
                     yield key, value
 
     def _records(self, keys: Sequence[str], expected: int) -> dict[str, tuple[Record, Spot]]:
         """The records of those keys that are stored."""
         records: dict[str, tuple[Record, Spot]] = {}
-        for segment, places in self._places(keys, expected).items():
+        spots = self._spots(keys, expected)
+        by_segment: dict[Segment, list[tuple[int, str, int]]] = defaultdict(list)
+        for key, (sequence, segment, at) in spots.items():
+            by_segment[segment].append((at, key, sequence))
+        for segment, places in by_segment.items():
             places.sort()
             try:
                 lines = segment.records_at([at for at, _, _ in places])
@@ -279,14 +270,14 @@ class FolderItems:
             except OSError as error:
                 if error.errno not in _GONE:
                     raise
-        for key in keys:  # what is damaged or has moved
-            if key not in records:
+        if len(records) < len(spots):
+            for key in spots.keys() - records.keys():  # what is damaged or has moved
                 with contextlib.suppress(KeyError):
                     records[key] = self._record(key)
         return records
 
-    def _places(self, keys: Sequence[str], expected: int) -> dict[Segment, list[tuple[int, str, int]]]:
-        """Where those keys are that are stored, by segment: position, key, sequence number."""
+    def _spots(self, keys: Sequence[str], expected: int) -> dict[str, Spot]:
+        """Where those keys are that are stored."""
         with self._lock:
             if not self._refreshed:
                 self.refresh()
@@ -294,92 +285,7 @@ class FolderItems:
             if len(spots) < len(keys):
                 self.refresh()
                 spots.update(self._catalog.find_many([key for key in keys if key not in spots], expected))
-        places: dict[Segment, list[tuple[int, str, int]]] = defaultdict(list)
-        for key, (sequence, segment, at) in spots.items():
-            places[segment].append((at, key, sequence))
-        return places
-
-    # -- writing ---------------------------------------------------------------------------------------------------
-
-    def _commit(self, key: str, info: object, payloads: Sequence[Payload] | None, value: object) -> int:
-        """Append an item, or a deletion where there are no payloads; returns its sequence number."""
-        for _ in range(_ATTEMPTS):
-            try:
-                writer = self._opened()
-                self._count_dead(writer, key)
-                sequence = max(time.time_ns(), self._catalog.clock + 1)
-                if payloads is None:
-                    writer.delete(key, sequence)
-                    at = DELETED
-                else:
-                    at = writer.append(key, sequence, info, payloads)
-            except SegmentGone:  # merged, or the folder was removed: once more, elsewhere
-                self._abandon()
-            except OSError as error:
-                self._abandon()
-                raise self._not_stored(key, value, error) from error
-            else:
-                self._catalog.note(key, sequence, at, writer)
-                if writer.is_mostly_dead:
-                    self.close()
-                return sequence
-        raise ResultNotStored(f"item {key!r} was not stored: {self._folder} is removed again and again.", value)
-
-    def _opened(self) -> SegmentWriter:
-        writer = self._writer
-        if writer is None or not writer.mine:
-            make_folder(str(self._folder), self._permissions)
-            self._mark_folder()
-            self.refresh()
-            self._compact_if_worth_it()
-            writer = self._writer = SegmentWriter(str(self._folder), self._permissions)
-            self._catalog.adopt(writer)
-            self._closing = weakref.finalize(self, writer.close)
-        return writer
-
-    def _compact_if_worth_it(self) -> None:
-        if is_worth_it(self._catalog):
-            with contextlib.suppress(OSError):  # of a disk that is full, the item to be written will tell
-                compact(self._folder, self._catalog, self._permissions, thorough=False)
-
-    def _count_dead(self, writer: SegmentWriter, key: str) -> None:
-        """An item is overwritten or deleted: add up what that makes useless, to know when merging pays."""
-        spot = self._catalog.find_cheaply(key)
-        if spot is None:
-            return
-        with contextlib.suppress(OSError):
-            record = spot[1].record_at(spot[2])
-            writer.dead += 0 if record is None else space_of(record)
-
-    def _mark_folder(self) -> None:
-        marker = self._folder / MARKER
-        if not marker.exists():
-            text = {
-                "exca-cache": FORMAT,
-                "about": "a cache written by exca.cachedict.CacheDict; docs/explanation/cache-format.md describes it",
-            }
-            write_whole(str(marker), json.dumps(text, indent=1).encode() + b"\n", self._permissions)
-
-    def _prepare_folder(self, key: str, value: object) -> None:
-        try:
-            make_folder(str(self._folder), self._permissions)
-        except OSError as error:
-            raise self._not_stored(key, value, error) from error
-
-    def _abandon(self) -> None:
-        writer, self._writer = self._writer, None
-        self._catalog.release()
-        if writer is not None:
-            writer.abandon()
-        if self._closing is not None:
-            self._closing.detach()
-
-    def _not_stored(self, key: str, value: object, error: OSError) -> ResultNotStored:
-        return ResultNotStored(
-            f"item {key!r} was not stored in {self._folder}: {error}. The items before it are kept. Make room or ask "
-            "for write access, and store it again; the value is in this error's `value`.",
-            value,
-        )
+        return spots
 
 
 _ALL: weakref.WeakSet[FolderItems] = weakref.WeakSet()

@@ -64,7 +64,7 @@ def test_incident_08_a_bad_line_hides_nothing_else(tmp_path: Path, junk: bytes) 
 def test_incident_08_a_torn_end_is_reported_once_its_writer_is_dead(tmp_path: Path) -> None:
     program = (
         "import os, sys; from exca.cachedict import CacheDict; c = CacheDict(sys.argv[1]); c['a'] = 1;"
-        'os.write(c._items._writer._log, b\'{"k":"b","n":9\'); os._exit(0)'
+        'os.write(c._items._appender._writer._log, b\'{"k":"b","n":9\'); os._exit(0)'
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
     reader: CacheDict[Any] = CacheDict(tmp_path)

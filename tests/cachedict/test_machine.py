@@ -118,7 +118,7 @@ class Writers(RuleBasedStateMachine):
     def tear(self, who: int, junk: bytes, index: bool) -> None:
         """A writer is stopped in the middle of a line, or of its index; it never appends again."""
         for cache in self.caches:
-            cache._items._abandon() if cache._items._writer else None
+            cache._items._appender.abandon()
         for log in sorted(self.folder.rglob("*.index" if index else "*.log"))[-1:]:
             with open(log, "ab") as stream:
                 stream.write(junk)
