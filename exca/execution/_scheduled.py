@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import time
 import weakref
@@ -154,6 +155,7 @@ def watch_for(cluster: str, uid: int) -> Watch:
 
 # What this process has opened: the jobs of one array share one listing of its folder.
 _opened: weakref.WeakValueDictionary[Path, TrackedArray] = weakref.WeakValueDictionary()
+_lately: collections.deque[TrackedArray] = collections.deque(maxlen=16)  # also when they are asked after one by one
 
 
 def track(paths: ArrayPaths) -> TrackedArray:
@@ -168,4 +170,5 @@ def track(paths: ArrayPaths) -> TrackedArray:
         spec, _ = paths.read_spec()
         array = ScheduledArray(paths, spec) if Posting.is_there(paths) else TrackedArray(paths, spec)
         _opened[paths.folder] = array
+        _lately.append(array)
     return array

@@ -61,9 +61,10 @@ class FolderStore:
 class FolderEntry:
     """One uid folder."""
 
-    __slots__ = ("_folder", "_permissions")
+    __slots__ = ("_folder", "_permissions", "_read")
 
     def __init__(self, folder: str, permissions: Permissions) -> None:
+        self._read: tuple[tuple[int, int, int], Outcome] | None = None  # the outcome last read, and from which file
         self._folder = folder  # a plain string: a warm call does little else than open one file in it
         self._permissions = permissions
 
@@ -75,19 +76,26 @@ class FolderEntry:
     def outcome(self) -> Outcome | None:
         # docstring inherited
         try:
+            # Looking costs less than opening where the disk is far away, and somebody who waits looks often.
+            read = self._read
+            found = _mark(os.stat(self._file(_RESULT)))
+            if read is not None and read[0] == found:
+                return read[1]
             with open(self._file(_RESULT), "rb") as stream:
-                text = stream.read()
+                mark, text = _mark(os.fstat(stream.fileno())), stream.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except IsADirectoryError as error:
             raise CorruptResult(f"{self.path / _RESULT} is not a result but a folder. Remove it.") from error
         try:
-            return parse_record(text)
+            outcome = parse_record(text)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             reason = f"it has no {error}" if isinstance(error, KeyError) else error
             raise CorruptResult(
                 f"{self.path / _RESULT} is not a result ({reason}). Remove it, or recompute with mode='force'."
             ) from error
+        self._read = mark, outcome
+        return outcome
 
     def load(self, outcome: Outcome) -> Any:
         # docstring inherited
@@ -259,3 +267,8 @@ def _described_value(value: Any, blobs: FolderBlobs) -> dict[str, Any]:
     if len(text) > INLINE_BYTES:
         return {"format": "json-file", "value": blobs.write("json", text.encode()), "files": blobs.names}
     return {"format": "json", "value": data, "files": blobs.names}
+
+
+def _mark(found: os.stat_result) -> tuple[int, int, int]:
+    """What tells a file from the one that is put in its place."""
+    return found.st_ino, found.st_mtime_ns, found.st_size

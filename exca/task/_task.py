@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
@@ -168,10 +169,12 @@ class Task(Computation):
 
     def log_folder(self) -> Path | None:
         """Folder of the log files of this computation's job; None if it ran in its caller's process."""
-        folder = self.note().get("job_folder")
-        if folder is None or self.entry is None or self.entry.path is None:
+        if self.entry is None or self.entry.path is None:
             return None
-        return Path(self.entry.path, str(folder)).resolve()
+        try:  # the link rather than job.json: no file to open for each of a thousand tasks
+            return Path(os.path.normpath(self.entry.path / os.readlink(self.entry.path / "submitit")))
+        except OSError:
+            return None
 
     def planned(self) -> Plan:
         """What `submit_all` would do for this computation now."""
