@@ -20,7 +20,7 @@ from exca.errors import ResultNotStored
 from exca.map._lists import KeyReader, KeyWriter
 from exca.store import Claim, ClaimWatch, Permissions, is_remote, make_folder, remove_quietly
 
-__all__ = ["Claims", "FolderClaims", "MemoryClaims", "Registry"]
+__all__ = ["Claims", "FolderClaims", "MemoryClaims", "Others", "Registry"]
 
 _TURN: Final = "turn.json"
 _LONGEST_PAUSE_S: Final = 0.005

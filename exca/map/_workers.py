@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from exca import execution
 from exca.errors import JobFailed, ResultNotStored, UnstableIdentity
 from exca.main_module import main_name
-from exca.map._claims import Claims
+from exca.map._claims import Claims, Others
 from exca.map._drain import Drain
 from exca.map._here import wait_for_others
 from exca.map._marks import Marks
@@ -52,11 +52,17 @@ def compute_elsewhere(items: ItemMap, work: Work) -> None:
         while left:
             others = claims.others()
             if any(key not in others for key in left):
-                left = _Round(items, work, claims).compute(left)
+                left = _Round(items, work, claims).compute(_suspects_last(left, others))
             else:
                 left = wait_for_others(work, Marks(), claims, left)
     finally:
         claims.release()
+
+
+def _suspects_last(keys: Sequence[str], others: Others) -> list[str]:
+    """What workers had taken before they died comes last, and what may have killed them at the very end."""
+    suspects = [key for key in keys if key in others.abandoned]
+    return [*(key for key in keys if key not in others.abandoned), *suspects[1:], *suspects[:1]]
 
 
 def temporary_home() -> str:
@@ -132,7 +138,14 @@ class _Round:
             # In one pickle, once for all workers: items may be big, and of classes that the config knows too.
             arguments = (execution.Shared((self.items.config, dict(todo))), self.items.method.field, order)
             calls = [execution.Call(_drain_there, arguments, name=name) for _ in range(count)]
-        return executor.submit(calls)
+        jobs = executor.submit(calls)
+        self._link_code(jobs[0])
+        return jobs
+
+    def _link_code(self, job: execution.Job) -> None:
+        entry = self.items.entry
+        if entry is not None and job.paths is not None and job.paths.code.exists():
+            entry.link("code", job.paths.code.resolve())
 
     def _workers(self, count: int) -> int:
         settings = self.items.settings

@@ -1,4 +1,4 @@
-"""Several processes and threads at the same items: each item once, nobody waits for the dead, nobody for everything."""
+"""Several processes and threads at the same items: each is computed once, and nobody waits for the dead."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Caller:
     def results(self, timeout: float = 60) -> list[float]:
         out, _ = self.process.communicate(timeout=timeout)
         assert self.process.returncode == 0
-        return tp.cast(list[float], json.loads(out))
+        return tp.cast("list[float]", json.loads(out))
 
 
 def wait_until(condition: tp.Callable[[], bool], timeout: float = 20) -> None:
@@ -141,7 +141,7 @@ def test_threads_share_the_items_of_one_config(place: str, tmp_path: Path, trace
 
 
 def test_incident_22_the_claim_of_a_dead_self_is_not_waited_for(tmp_path: Path, trace: Path) -> None:
-    """Incident 22: after a restart in a container (same host name, same pid) a process waited for its own dead self."""
+    """Incident 22: after a restart in a container (same host name, same pid) a process waited for its dead self."""
     config = Counted(trace=trace, infra={"folder": tmp_path})
     folder = config.infra.uid_folder(create=True)
     assert folder is not None
@@ -177,7 +177,7 @@ def test_a_recursive_map_computes_each_item_once(tmp_path: Path, trace: Path) ->
     assert counts(trace) == dict.fromkeys(range(26), 1)
     trace.unlink()
     config = Fibonacci(trace=trace)  # in RAM alone
-    assert list(config.process(range(25, 0, -1)))[0] == 75025
+    assert next(iter(config.process(range(25, 0, -1)))) == 75025
     assert counts(trace) == dict.fromkeys(range(26), 1)
 
 

@@ -11,9 +11,11 @@ import typing as tp
 from pathlib import Path
 
 import numpy as np
+import pydantic
 import pytest
 from mapped import Batched, Counted, Fibonacci, Listed, counts, first, workers
 
+import exca
 from exca.errors import JobFailed
 
 
@@ -118,11 +120,21 @@ class TestProcesses(MapOnClusterContract):
         assert first(config.process(range(20))) == list(range(20))
         assert counts(trace) - counts(trace).__class__(range(20)) == {3: 1}
 
-    def test_an_item_that_always_kills_its_worker(self, tmp_path: Path, trace: Path) -> None:
-        config = Fatal(trace=trace, infra=self.infra(tmp_path))
+    @pytest.mark.parametrize("max_workers", [1, 2])
+    def test_an_item_that_always_kills_its_worker(self, max_workers: int, tmp_path: Path, trace: Path) -> None:
+        config = Fatal(trace=trace, infra=self.infra(tmp_path, max_workers=max_workers))
         with pytest.raises(JobFailed, match=r"signal 9|SIGKILL|killed"):
             config.process(range(10))
         assert len(config.infra.cache_dict) == 9, "everything else was computed"
+
+    def test_workers_run_in_a_copy_of_the_code(self, tmp_path: Path) -> None:
+        code = tmp_path / "project"
+        code.mkdir()
+        (code / "data.txt").write_text("x")
+        config = Place(infra=self.infra(tmp_path, workdir=code))
+        (folder,) = config.process([1])
+        assert Path(folder) == (config.infra.uid_folder() / "code").resolve()
+        assert (Path(folder) / "data.txt").exists()
 
     def test_the_remote_traceback_is_a_note(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="bad") as caught:
@@ -135,6 +147,15 @@ class TestProcesses(MapOnClusterContract):
 @pytest.mark.slow
 class TestLocal(TestProcesses):
     cluster = "local"
+
+
+class Place(pydantic.BaseModel):
+    infra: exca.MapInfra = exca.MapInfra()
+
+    @infra.apply(item_uid=str)
+    def process(self, items: tp.Iterable[int]) -> tp.Iterator[str]:
+        for _ in items:
+            yield os.getcwd()
 
 
 class Fatal(Counted):
