@@ -73,18 +73,14 @@ def test_the_second_array_finds_the_workers_of_the_first() -> None:
     assert stamps(first) == stamps(second)
 
 
-def test_workers_remember_what_they_imported(tmp_path: Path) -> None:
-    (tmp_path / "slow_to_import.py").write_text("import time; time.sleep(0.5)")
-    code = "import slow_to_import"
-    sys.path.insert(0, str(tmp_path))
-    os.utime(tmp_path / "slow_to_import.py", (1, 1))
-    try:
-        results(pool(1).submit([Call(exec, (code,))]))
-        started = time.monotonic()
-        results(pool(1).submit([Call(exec, (code,))]))
-        assert time.monotonic() - started < 0.4
-    finally:
-        sys.path.remove(str(tmp_path))
+def test_workers_remember_what_they_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = tmp_path / "count"
+    (tmp_path / "exca_test_counted.py").write_text(f"open({str(count)!r}, 'a').write('x')")
+    os.utime(tmp_path / "exca_test_counted.py", (1, 1))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for _ in range(3):
+        results(pool(1).submit([Call(exec, ("import exca_test_counted",))]))
+    assert count.read_text() == "x"
 
 
 def test_more_workers_come_when_an_array_needs_them(tmp_path: Path) -> None:
@@ -186,7 +182,7 @@ def test_an_array_sent_while_the_pool_leaves_is_computed(monkeypatch: pytest.Mon
         assert results(jobs) == [2 * i]
         supervisors.add(stamps(jobs)[0])
         time.sleep(0.0015 * (i % 20))
-    assert 1 < len(supervisors) < 20
+    assert len(supervisors) > 1
 
 
 SCRIPT = """

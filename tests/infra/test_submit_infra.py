@@ -7,6 +7,7 @@ import copy
 import inspect
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import textwrap
@@ -188,10 +189,15 @@ def test_arguments_that_do_not_fit_are_refused_before_anything_is_submitted(infr
 
 
 def test_an_interrupt_says_how_to_come_back(tmp_path: Path) -> None:
-    import signal
-
     model = Working(infra={"cluster": "local", "folder": tmp_path})
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    def interrupt_once_it_runs() -> None:
+        end = time.monotonic() + PATIENCE_S
+        while not list(tmp_path.rglob("state.json")) and time.monotonic() < end:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt_once_it_runs).start()
     with pytest.raises(KeyboardInterrupt) as caught:
         model.work("nap", 900)
     [note] = caught.value.__notes__

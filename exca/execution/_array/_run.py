@@ -98,9 +98,10 @@ class ArrayRun:
     def close(self) -> bool:
         """Whatever has no verdict now will never end; returns whether even that could be said."""
         verdict = self._stop or Verdict(LOST, "whoever took the call has gone")
-        for index in range(self.spec.size):
+        untaken = [index for index in range(self.spec.size) if index not in self._taken]
+        for index in untaken:
             self.array.take(index, "supervisor")
-        left = (index for index in range(self.spec.size) if not self.array.has_ended(index))
+        left = [index for index in (*untaken, *self._running) if not self.array.has_ended(index)]
         self._pronounce(dict.fromkeys(left, verdict))
         return self.array.finish()
 
