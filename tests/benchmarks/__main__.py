@@ -8,6 +8,7 @@ here passes or fails.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import time
 from pathlib import Path
@@ -36,10 +37,14 @@ class Run:
 
     def __init__(self, options: argparse.Namespace, root: Path) -> None:
         self.ours = environments.ours()
-        self.peers = environments.peers(options.peers)
         self.options = options
         self.root = root
         self.measured: dict[str, Seconds] = {}
+
+    @functools.cached_property
+    def peers(self) -> environments.Environment:
+        """Made when the first peer is measured."""
+        return environments.peers(self.options.peers)
 
     def compare(self, family: Family) -> None:
         """Print one row per workload of the family, then how the cost of each grows."""
@@ -62,12 +67,16 @@ class Run:
             print(report.table(["how cost grows", "size", *subjects], growth), end="\n\n", flush=True)
 
     def _sized(self, family: Family, workload: Workload) -> dict[int, Seconds]:
-        environments = {False: self.ours, True: self.peers}
+        places = {
+            name: self.peers if subject.peer else self.ours
+            for name, subject in family.subjects.items()
+            if name in self.options.subjects
+        }
         others = workload.growth + (workload.full if self.options.full else ())
         found = {}
         for size in (workload.size, *others):
             rounds = self.options.rounds if size == workload.size else 1
-            found[size] = family.measure(workload, size, environments, rounds, self.root, self.options.subjects)
+            found[size] = family.measure(workload, size, places, rounds, self.root)
             self.measured[f"{workload.name} {size}"] = found[size]
         return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,22 +103,12 @@ class Family:
     workloads: Sequence[Workload]
 
     def measure(
-        self,
-        workload: Workload,
-        size: int,
-        environments: Mapping[bool, Environment],
-        rounds: int,
-        root: Path,
-        only: Collection[str],
+        self, workload: Workload, size: int, places: Mapping[str, Environment], rounds: int, root: Path
     ) -> Seconds:
-        """Return the median over rounds for each of these subjects, alternating within a round."""
+        """Return the median over rounds for every subject that has a place, subjects alternating within a round."""
 
-        def measuring(subject: Subject) -> Command:
-            return lambda: workload.measure(size, subject, environments[subject.peer], root)
+        def measuring(subject: Subject, place: Environment) -> Command:
+            return lambda: workload.measure(size, subject, place, root)
 
-        able = {
-            name: subject
-            for name, subject in self.subjects.items()
-            if name in only and size <= workload.limit.get(name, size)
-        }
-        return medians(rounds, {name: measuring(subject) for name, subject in able.items()})
+        able = {name: place for name, place in places.items() if size <= workload.limit.get(name, size)}
+        return medians(rounds, {name: measuring(self.subjects[name], place) for name, place in able.items()})
