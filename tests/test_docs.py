@@ -75,6 +75,8 @@ def test_python_blocks_compile(page: Path) -> None:
 def test_reference_has_every_field_of_an_infra() -> None:
     page = (ROOT / "docs" / "reference" / "task-infra.md").read_text()
     assert [name for name in exca.TaskInfra.model_fields if f"`{name}`" not in page] == []
+    page += (ROOT / "docs" / "reference" / "map-infra.md").read_text()
+    assert [name for name in exca.MapInfra.model_fields if f"`{name}`" not in page] == []
 
 
 def test_reference_has_every_error_with_its_builtin() -> None:
