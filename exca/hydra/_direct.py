@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, Node, OmegaConf, ValueNode, open_dict, read_write
+from omegaconf import Container, DictConfig, ListConfig, Node, OmegaConf, ValueNode, open_dict, read_write
 
-__all__ = ["assign", "filled", "text_at"]
+__all__ = ["assign", "filled", "plain_of", "text_at"]
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)\}")
 
@@ -59,6 +60,18 @@ def assign(config: DictConfig, path: str, value: str | int) -> None:
     holder = OmegaConf.select(config, parent)
     with read_write(holder), open_dict(holder):
         holder[key] = value
+
+
+def plain_of(node: Any) -> Any:
+    """Return a config as plain data: references and values to be set as texts, enum members as names."""
+    value = node.__dict__["_content"] if isinstance(node, Container) else node._value()
+    if isinstance(value, dict):
+        return {key: plain_of(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain_of(item) for item in value]
+    if isinstance(value, Node):  # inside a node of several types
+        return plain_of(value)
+    return value.name if isinstance(value, Enum) else value
 
 
 def _node_at(config: DictConfig, path: str) -> Node | None:

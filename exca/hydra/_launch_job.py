@@ -6,27 +6,25 @@ dumper written in Python: 30 ms a point, for points whose value is read in 0.1 m
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import yaml
 from hydra.core import utils
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus, configure_log
 from hydra.types import HydraContext
 from hydra.version import base_at_least
 from omegaconf import DictConfig, OmegaConf
-from omegaconf._utils import get_omega_conf_dumper
 
 from exca.errors import JobFailed
 
 from ._cloning import clone
 from ._composer import written_texts
-from ._direct import assign, filled, text_at
+from ._direct import assign, filled, plain_of, text_at
+from ._writing import yaml_of
 
 __all__ = ["PointReturn", "described_point", "no_exit", "run_and_log", "run_point"]
 
@@ -219,28 +217,13 @@ def _save(config: DictConfig, result: PointReturn) -> None:
         return
     folder = os.path.join(result.output_dir, str(subdir))
     os.makedirs(folder, exist_ok=True)
-    parts = {"config": result.cfg, "hydra": _hydra_of(config), "overrides": config.hydra.overrides.task}
-    for name, part in parts.items():
+    content = plain_of(config)
+    hydra = content.pop("hydra")
+    texts = {
+        "config": yaml_of(content),
+        "hydra": yaml_of(hydra, beneath="hydra"),
+        "overrides": yaml_of(hydra["overrides"]["task"]),
+    }
+    for name, text in texts.items():
         with open(os.path.join(folder, f"{name}.yaml"), "w", encoding="utf-8") as stream:
-            stream.write(_to_yaml(part))
-
-
-def _to_yaml(config: Any) -> str:
-    """``OmegaConf.to_yaml``, written by libyaml where PyYAML has it."""
-    data = OmegaConf.to_container(config, enum_to_str=True)
-    text: str = yaml.dump(data, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_dumper())
-    return text
-
-
-@functools.cache
-def _dumper() -> Any:
-    python = get_omega_conf_dumper()
-    if not hasattr(yaml, "CDumper"):
-        return python
-
-    class Dumper(yaml.CDumper):
-        """Knows which texts OmegaConf puts in quotes."""
-
-    represent_text: Any = python.str_representer  # which takes dumpers of either kind
-    Dumper.add_representer(str, represent_text)
-    return Dumper
+            stream.write(text)
