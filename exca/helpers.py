@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import os
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -14,8 +15,9 @@ import pydantic
 
 from exca.discriminated import DiscriminatedModel
 from exca.infra import TaskInfra, check_value
+from exca.task import FoundJob, find_job
 
-__all__ = ["DiscriminatedModel", "to_config", "to_config_model", "validate_kwargs", "with_infra"]
+__all__ = ["DiscriminatedModel", "find_slurm_job", "to_config", "to_config_model", "validate_kwargs", "with_infra"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -184,3 +186,28 @@ def _called(function: Callable[..., Any], value: Callable[[str], Any]) -> Any:
     positional = [value(each.name) for each in parameters if each.kind is each.POSITIONAL_ONLY]
     named = {each.name: value(each.name) for each in parameters if each.kind is not each.POSITIONAL_ONLY}
     return function(*positional, **named)
+
+
+def find_slurm_job(*, job_id: str, folder: str | os.PathLike[str] | None = None) -> FoundJob | None:
+    """Find what a job of Slurm computes: its config, its logs, its result.
+
+    Parameters
+    ----------
+    job_id: Slurm's id, as squeue shows it (``"123"``, ``"123_4"``), or the id of ``config.infra.job()``.
+    folder: the cache folder, or one above it; None: ask Slurm, which forgets a job some minutes after its end.
+
+    Returns
+    -------
+    FoundJob | None: None if the folder holds no such job.
+
+    Raises
+    ------
+    LookupError
+        if Slurm was asked and does not know the job.
+
+    Examples
+    --------
+    >>> job = find_slurm_job(job_id="123_4", folder="cache")  # doctest: +SKIP
+    >>> job.uid_config, job.stdout()  # doctest: +SKIP
+    """
+    return find_job(job_id, folder)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from exca.execution._array._layout import JobPaths
 from exca.execution._call import Call, Shared
 from exca.execution._clusters import choose_cluster, make_executor, worker_bound
+from exca.execution._finding import find_jobs
 from exca.execution._job import Executor, Job, JobStatus
 from exca.execution._queued import job_from_folder
 from exca.execution._resources import Resources
@@ -31,6 +32,7 @@ __all__ = [
     "Shared",
     "as_completed",
     "choose_cluster",
+    "find_jobs",
     "job_from_folder",
     "make_executor",
     "wait_all",

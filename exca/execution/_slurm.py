@@ -78,7 +78,7 @@ class SlurmWatch:
         if time.monotonic() >= self._next:
             self._ask()
             self._next = time.monotonic() + self._pause
-            self._pause = min(1.5 * self._pause, _LONGEST_PAUSE_S)
+            self._pause = min(1.3 * self._pause, _LONGEST_PAUSE_S)
 
     def _expect_news(self) -> None:
         self._pause = _FIRST_PAUSE_S
@@ -101,13 +101,10 @@ class SlurmWatch:
             _LOG.warning("Slurm answers again")
             self._away = False
         self._asked = asked
-        jobs = {}
+        self._jobs = {}
         for line in done.stdout.splitlines():
             job, state, reason, comment = (line.split("|", 3) + [""] * 3)[:4]
-            jobs[job] = comment, state, reason
-        if jobs != self._jobs:
-            self._pause = min(self._pause, 2 * _FIRST_PAUSE_S)
-        self._jobs = jobs
+            self._jobs[job] = comment, state, reason
 
 
 @functools.cache

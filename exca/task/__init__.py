@@ -2,6 +2,7 @@
 
 from exca.task._checks import Outdated, check_facts
 from exca.task._computation import Computation
+from exca.task._finding import FoundJob, find_job
 from exca.task._home import absolute
 from exca.task._job import TaskJob
 from exca.task._method import CodeChangedWarning, Method, Settings, TaskSettings
@@ -15,6 +16,7 @@ __all__ = [
     "BatchedJob",
     "CodeChangedWarning",
     "Computation",
+    "FoundJob",
     "Method",
     "Outdated",
     "Settings",
@@ -24,6 +26,7 @@ __all__ = [
     "UncachedCalls",
     "absolute",
     "check_facts",
+    "find_job",
     "prepare_worker",
     "show_to_main",
     "submit_all",

@@ -44,6 +44,7 @@ def note_submission(task: Task, handle: execution.Job) -> None:
     }
     entry.write_note(_NAME, json.dumps(data, indent=1))
     entry.link("submitit", paths.folder)
+    os.symlink(os.path.relpath(entry.path, paths.folder), paths.stored)
     if paths.code.exists():
         entry.link("code", paths.code.resolve())
 

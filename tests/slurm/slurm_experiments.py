@@ -106,3 +106,54 @@ def running(cluster: Cluster, config: Point | Counter) -> str:
     """Wait until a computation runs, and return its id in Slurm."""
     until(lambda: cluster.state_of(slurm_id(config)) == "RUNNING")
     return slurm_id(config)
+
+
+class Named(pydantic.BaseModel):
+    """Says under which name, and with how many cores, it runs."""
+
+    infra: TaskInfra = TaskInfra()
+
+    @infra.apply
+    def run(self) -> tuple[str, str]:
+        return os.environ["SLURM_JOB_NAME"], os.environ["SLURM_CPUS_ON_NODE"]
+
+
+class Inner(pydantic.BaseModel):
+    """Submits jobs from inside a job."""
+
+    folder: Path
+    infra: TaskInfra = TaskInfra()
+
+    @infra.apply
+    def run(self) -> list[object]:
+        assert "SLURM_JOB_ID" in os.environ
+        infra = {"folder": self.folder, "cluster": "slurm", "job_name": "inner"}
+        named = Named(infra=infra)
+        point = Point(x=7, marks=self.folder.parent, infra=infra)
+        return [named.run(), point.run()]
+
+
+class Ranks(pydantic.BaseModel):
+    """Runs as several processes, which find each other before any of them goes on."""
+
+    folder: Path
+    infra: TaskInfra = TaskInfra()
+
+    @infra.apply
+    def run(self) -> int:
+        (self.folder / f"rank-{os.environ['SLURM_PROCID']}").touch()
+        count = int(os.environ["SLURM_NTASKS"])
+        until(lambda: len(list(self.folder.glob("rank-*"))) == count)
+        return count
+
+
+class Tool(pydantic.BaseModel):
+    """Uses code of the user that is not installed."""
+
+    infra: TaskInfra = TaskInfra()
+
+    @infra.apply
+    def run(self) -> str:
+        from tool_of_the_user import VALUE
+
+        return str(VALUE)

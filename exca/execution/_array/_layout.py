@@ -73,6 +73,11 @@ class JobPaths:
         return self.folder / "ticket"
 
     @property
+    def stored(self) -> Path:
+        """Symlink to where the result is kept; only where whoever submitted the call has made one."""
+        return self.folder / "stored"
+
+    @property
     def result(self) -> Path:
         """The pickled return value, or the account of the exception."""
         return self.folder / "result.pkl"
