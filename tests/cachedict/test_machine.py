@@ -5,15 +5,15 @@ from __future__ import annotations
 import pickle
 import shutil
 import tempfile
-import time
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from exca.cachedict import CacheDict, DamagedCacheWarning
 from exca.cachedict import _compaction as compaction
@@ -152,22 +152,24 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def run(examples: int, steps: int) -> None:
+def run(examples: int, steps: int, *, derandomize: bool) -> None:
     limits = settings(
         max_examples=examples,
         stateful_step_count=steps,
         deadline=None,
         suppress_health_check=list(HealthCheck),
-        derandomize=True,
+        derandomize=derandomize,
+        database=None,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedCacheWarning)  # logs are torn on purpose
-        from hypothesis.stateful import run_state_machine_as_test
-
         run_state_machine_as_test(Writers, settings=limits)
 
 
 def test_against_a_dict() -> None:
-    started = time.monotonic()
-    run(examples=25, steps=20)
-    assert time.monotonic() - started < 60
+    run(examples=40, steps=25, derandomize=True)
+
+
+@pytest.mark.slow
+def test_against_a_dict_for_long() -> None:
+    run(examples=500, steps=50, derandomize=False)
