@@ -166,7 +166,7 @@ class _Builder:
         """Return a name for an option that no other node of the group has."""
         name = re.sub(r"[^\w.+-]", "_", text)
         while not same(self._taken.setdefault((place.group, name), node), node):
-            name = f"{place.owner}_{name}"
+            name = f"{place.owner or 'own'}_{name}"
         return name
 
 

@@ -106,9 +106,9 @@ class _Writer:
     def __init__(self, objects: Mapping[str, Any]) -> None:
         self._objects = objects
 
-    def model(self, value: BaseModel, data: dict[str, Any], default: Any) -> dict[str, Any]:
+    def model(self, value: BaseModel, data: dict[str, Any], default: Any, *, in_tree: bool = True) -> dict[str, Any]:
         cls, own = type(value), schema_of(type(value)).tree.entries
-        written = {}
+        written: dict[str, Any] = {}
         for key, name, item in _items(value, data):
             field = value.__dict__.get(name) if name is not None else (value.__pydantic_extra__ or {}).get(key)
             outer = default.get(key) if isinstance(default, dict) else None
@@ -116,12 +116,13 @@ class _Writer:
             if name is not None and entry is None:
                 continue  # no argument of the class
             if entry is not None and entry.default == UNSHOWN and self._is_default(cls, entry, field):
-                written[key] = UNSHOWN
+                written |= {key: UNSHOWN} if in_tree else {}
             else:
-                written[key] = self.value(field, item, outer)
+                below = in_tree and entry is not None and entry.shape.kind != "value"
+                written[key] = self.value(field, item, outer, in_tree=below)
         return written
 
-    def value(self, value: Any, data: Any, default: Any = None) -> Any:
+    def value(self, value: Any, data: Any, default: Any = None, *, in_tree: bool = False) -> Any:
         """Return a value as the tree holds it, from its plain form."""
         if is_secret(type(value)):
             return MISSING
@@ -130,7 +131,7 @@ class _Writer:
         if isinstance(value, RootModel):
             return self.value(value.root, data)
         if isinstance(value, BaseModel) and isinstance(data, dict):
-            return self.model(value, data, default)
+            return self.model(value, data, default, in_tree=in_tree)
         if isinstance(value, Mapping) and isinstance(data, dict):
             pairs = zip(value.items(), data, strict=True)
             return {named(original, key): self.value(item, data[key]) for (original, item), key in pairs}
@@ -224,6 +225,8 @@ def _fits(entry: Entry, option: Option, value: Any) -> bool:
 def _value(default: Any, value: Any, path: Path) -> Iterator[str]:
     if isinstance(default, dict) and isinstance(value, dict):
         yield from _dict(default, value, path)
+    elif isinstance(default, list) and isinstance(value, dict):
+        yield f"{_dotted(path)}={as_literal(value)}"  # Hydra cannot merge the two
     elif not same(default, value):
         yield f"{_dotted(path)}={text_of(value)}"
 

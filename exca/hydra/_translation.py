@@ -74,13 +74,18 @@ def _meant(schema: Schema, override: Override, chosen: set[str]) -> Iterator[Ove
             return
     if sites:
         _refuse_none(schema, sites, override, path)
-    entered = [_group(site, "default") for site in _entered(schema.tree, path)]
+    entered = [_group(site, _present(site)) for site in _entered(schema.tree, path)]
     if isinstance(value, dict):
         entered += _named_by(schema.tree, path, value)
     yield from (choice for choice in entered if choice.key_or_group not in chosen)
     if isinstance(value, dict) and override.type is OverrideType.CHANGE and _is_several(schema.tree, path):
         yield replace(override, value_type=ValueType.ELEMENT, _value=None)  # Hydra would merge two models
     yield _freed(schema.tree, override, path)
+
+
+def _present(site: Site) -> str:
+    """Return the name of the option that is a node."""
+    return next(option.name for option in site.options.values() if option.tree is not None)
 
 
 def _named_by(tree: Tree, path: Path, data: Any) -> Iterator[Override]:
@@ -194,9 +199,11 @@ def _is_free(tree: Tree, path: Path) -> bool:
 
 
 def _is_several(tree: Tree, path: Path) -> bool:
-    """Whether a path leads to a node of several models that is no site: a dict replaces it as a whole."""
+    """Whether a dict replaces what is at a path as a whole: one of several models that are no site, or a list."""
     for inner, rest in _trees_along(tree, path):
         entry = inner.entries.get(rest[0])
+        if entry is not None and len(rest) == 1 and isinstance(entry.default, list):
+            return True
         forms = [entry.form] if entry is not None and entry.shape.kind == "value" else []
         for key in rest[1:]:
             forms = [below for each in forms for below in each.below(key)]
@@ -221,7 +228,7 @@ def _trees_along(tree: Tree, path: Path) -> Iterator[tuple[Tree, Path]]:
     entry = tree.entries.get(path[0])
     if entry is None:
         return
-    trees = {id(inner): inner for inner in (entry.tree, entry.shown) if inner is not None}
+    trees = {id(entry.shown): entry.shown} if entry.shown is not None and entry.site is None else {}
     for option in entry.site.options.values() if entry.site is not None else ():
         if option.tree is not None:
             trees[id(option.tree)] = option.tree
