@@ -142,6 +142,7 @@ class Drain:
             doubtful.append(key)
             if self.work.force:
                 self._marks.add("renewed", (key,))
+                self.work.renewed.add(key)
             self.stored += 1
             self._in_a_row = 0
             advance(1)

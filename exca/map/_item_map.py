@@ -88,7 +88,9 @@ class ItemMap(Computation):
         if not self.has_cache:
             raise InvalidInfra(f"{self.method.title} keeps no results: set infra.folder, or infra.keep_in_ram")
         if self._cache is None:
-            self._cache = self.cache_in(self.home, keep_in_ram=self.settings.keep_in_ram)
+            with self._registry.lock:  # one for all threads: what is in RAM is nowhere else
+                if self._cache is None:
+                    self._cache = self.cache_in(self.home, keep_in_ram=self.settings.keep_in_ram)
         return self._cache
 
     def cache_in(self, home: str | None, *, keep_in_ram: bool) -> CacheDict[Any]:
@@ -143,8 +145,8 @@ class ItemMap(Computation):
     def _missing(self, keys: Sequence[str]) -> list[str]:
         if self.settings.mode != "force":
             return self.cache.missing(keys)
-        gone = set(self.cache.missing(keys))  # an item that was deleted since it was renewed counts
-        return [key for key in dict.fromkeys(keys) if key in gone or key not in self._renewed]
+        self._renewed.difference_update(self.cache.missing(keys))  # what was deleted since is to be computed as well
+        return [key for key in dict.fromkeys(keys) if key not in self._renewed]
 
     def _compute(self, missing: Sequence[str], items: dict[str, Any], asked: int) -> None:
         if self.settings.mode == "read-only":
@@ -162,7 +164,9 @@ class ItemMap(Computation):
         force = self.settings.mode == "force"
         with progress_of(self.method.title, len(missing), len(items) - len(missing)) as advance:
             todo = {key: items[key] for key in missing}
-            work = Work(self.place, self.home, self.config, self.function, todo, self.cache, force, advance)
+            work = Work(
+                self.place, self.home, self.config, self.function, todo, self.cache, force, self._renewed, advance
+            )
             cluster = self.settings.resources().cluster
             if cluster in IN_PROCESS:
                 compute_here(work, self.claims_in(work.home))
@@ -170,8 +174,6 @@ class ItemMap(Computation):
                 self._compute_for_ram(work)
             else:
                 compute_elsewhere(self, work)
-        if force:
-            self._renewed.update(missing)
 
     def _nested(self, items: Sequence[Any], parent: Drain) -> Iterator[Any]:
         """Results for the method itself, while it computes other items: here, and never waiting for anybody."""
@@ -229,6 +231,8 @@ class ItemMap(Computation):
         finally:  # what is there of an incomplete run, too
             for key, value in passing.cache.items():
                 work.cache[key] = value
+                if work.force:
+                    work.renewed.add(key)
 
     def _temporary(self, items: Mapping[str, Any], advance: Callable[[int], object]) -> Work:
         """Work whose results are kept for this call alone; its folder goes when nobody holds its cache any more."""
@@ -245,5 +249,5 @@ class ItemMap(Computation):
         if self._checked:
             return
         if self.entry is not None:
-            open_folder(self, self.entry)
+            open_folder(self, self.entry, self.claims_in(self.home))
         self._checked = True

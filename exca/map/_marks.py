@@ -59,6 +59,10 @@ class Marks:
         """Items that failed in this run."""
         return self._own["failed"]
 
+    def renewed(self) -> set[str]:
+        """Items that were computed in this run although they were stored."""
+        return self._own["renewed"]
+
     def open_among(self, keys: Sequence[str]) -> list[str]:
         """Of these, what is neither failed nor renewed."""
         failed, renewed = self._own["failed"], self._own["renewed"]

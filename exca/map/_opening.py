@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from exca import provenance
 from exca.errors import ResultNotStored
 from exca.liveness import Stamp
+from exca.map._claims import Claims
 from exca.store import Entry
 from exca.task import Outdated, check_facts
 
@@ -23,8 +25,14 @@ _NOTE: Final = "map.json"
 _LOG = logging.getLogger(__name__)
 
 
-def open_folder(items: ItemMap, entry: Entry) -> None:
+def open_folder(items: ItemMap, entry: Entry, claims: Claims) -> None:
     """Compare what stands beside the results with this map.
+
+    Parameters
+    ----------
+    items: the map.
+    entry: its folder.
+    claims: to be alone where results of other code are moved away.
 
     Raises
     ------
@@ -37,7 +45,7 @@ def open_folder(items: ItemMap, entry: Entry) -> None:
     try:
         check_facts(items, entry, facts)
     except Outdated:
-        _set_aside(entry, str(facts.get("code")))
+        _set_aside(entry, claims, str(facts.get("code")))
 
 
 def prepare_folder(items: ItemMap, entry: Entry) -> None:
@@ -78,14 +86,20 @@ def _read(entry: Entry) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _set_aside(entry: Entry, code: str) -> None:
+def _set_aside(entry: Entry, claims: Claims, code: str) -> None:
     """Results of other code are to be computed again: they make room, and are kept beside the new ones."""
     assert entry.path is not None
     aside = entry.path / f"items.{''.join(filter(str.isalnum, code))[:16]}.{time.time_ns():x}"
     try:
-        os.rename(entry.path / "items", aside)
-    except FileNotFoundError:
-        pass
-    else:
-        _LOG.warning("the code changed: the results of before are now in %s, new ones are computed", aside)
-    entry.write_note(_NOTE, "{}")
+        with claims.turn():
+            if str(_read(entry).get("code")) != code:  # another process was faster
+                return
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(entry.path / "items", aside)
+                _LOG.warning("the code changed: the results of before are now in %s, new ones are computed", aside)
+            entry.write_note(_NOTE, "{}")
+    except OSError as error:
+        raise ResultNotStored(
+            f"the code changed, and the results of before in {entry.path} cannot be moved away: {error}. Raise "
+            "infra.version, or set infra.code_change to 'ignore'."
+        ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from exca.cachedict import CacheDict
@@ -22,7 +22,8 @@ class Work:
     home: folder of the results and claims of this call; None: RAM.
     function: the user's method; called with the config and the items.
     items: key to item.
-    force: whether what is stored is computed all the same.
+    force: whether what is stored is computed all the same, once.
+    renewed: gets the keys of what was computed because of that.
     advance: told the number of items that were stored.
     """
 
@@ -33,6 +34,7 @@ class Work:
     items: Mapping[str, Any]
     cache: CacheDict[Any]
     force: bool = False
+    renewed: set[str] = field(default_factory=set)
     advance: Callable[[int], object] = int
 
     def open_among(self, keys: Sequence[str], marks: Marks) -> list[str]:

@@ -197,6 +197,8 @@ class _Round:
             if not job.done() and job.status() == "pending":
                 job.cancel()
         _wait_for_all(jobs, _FAREWELL_S if not patient else None)
+        self.marks.refresh()
+        self.work.renewed.update(self.marks.renewed())
         self.marks.close()
         if self.run is not None:
             shutil.rmtree(self.run, ignore_errors=True)
@@ -240,7 +242,7 @@ def _wait_for_all(jobs: Sequence[execution.Job], timeout: float | None) -> None:
 
 def _renewed(work: Work, todo: Mapping[str, Any]) -> Work:
     """The same work for other items; its caller counts them."""
-    return Work(work.place, work.home, work.config, work.function, todo, work.cache, work.force)
+    return Work(work.place, work.home, work.config, work.function, todo, work.cache, work.force, work.renewed)
 
 
 def _drain(work: Work, claims: Claims, marks: Marks, workers: int) -> None:

@@ -364,6 +364,18 @@ def test_incident_10_force_keeps_the_old_value_until_there_is_a_new_one(tmp_path
 
 
 @PLACES
+def test_force_goes_on_after_a_failure_and_after_a_deletion(place: str, tmp_path: Path, trace: Path) -> None:
+    config = Counted(trace=trace, fail=(2,), infra=infra_for(place, tmp_path, mode="force"))
+    for _ in range(2):
+        with pytest.raises(ValueError, match="bad 2"):
+            config.process([0, 1, 2])
+    assert counts(trace) == {0: 1, 1: 1, 2: 2}
+    del config.infra.cache_dict["1"]
+    assert first(config.process([0, 1])) == [0, 1]
+    assert counts(trace) == {0: 1, 1: 2, 2: 2}
+
+
+@PLACES
 def test_read_only_computes_nothing_and_says_what_is_missing(place: str, tmp_path: Path, trace: Path) -> None:
     config = Counted(trace=trace, infra=infra_for(place, tmp_path, mode="read-only"))
     with pytest.raises(ResultNotFound, match=r"5 items of .*mode is 'read-only': '0', '1', '2', \.\.\."):

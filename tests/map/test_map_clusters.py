@@ -80,6 +80,14 @@ class MapOnClusterContract:
             assert first(config.process(range(6))) == list(range(6))
         assert counts(trace) == dict.fromkeys(range(6), 2)
 
+    def test_force_without_a_folder(self, tmp_path: Path, trace: Path) -> None:
+        if self.cluster == "local":
+            pytest.skip("needs a folder for its logs")
+        config = Counted(trace=trace, infra=self.infra(tmp_path, folder=None, mode="force"))
+        for _ in range(2):
+            assert first(config.process(range(4))) == list(range(4))
+        assert counts(trace) == dict.fromkeys(range(4), 1)
+
     @pytest.mark.parametrize("keep_in_ram", [True, False])
     def test_without_a_folder(self, keep_in_ram: bool, tmp_path: Path, trace: Path) -> None:
         if self.cluster == "local":
