@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 from pydantic import BaseModel, Field
 
@@ -20,6 +20,7 @@ from exca.task import Method
 
 __all__ = ["MapInfra"]
 
+M = TypeVar("M", bound=Callable[..., Any])
 PositiveInt = Annotated[int, Field(gt=0)]
 
 
@@ -67,7 +68,7 @@ class MapInfra(BoundInfra):
         item_uid_max_length: int = 256,
         exclude_from_cache_uid: ExcludeRule = (),
         cache_type: str | None = None,
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    ) -> Callable[[M], M]:
         """Decorate the method that computes the items.
 
         It takes the items, as its only argument, and yields (or returns in a list) one result for each, in order.
@@ -97,7 +98,11 @@ class MapInfra(BoundInfra):
                 f"item_uid_max_length={item_uid_max_length}: names need {MIN_LENGTH} characters or more"
             )
         rules = ItemRules(item_uid, item_uid_max_length, cache_type)
-        return lambda function: self._register(AppliedMap(function, exclude_from_cache_uid, rules=rules))
+
+        def decorate(function: M) -> M:
+            return cast("M", self._register(AppliedMap(function, exclude_from_cache_uid, rules=rules)))
+
+        return decorate
 
     def bound_map(self) -> ItemMap:
         """The map of the config that this infra belongs to.
