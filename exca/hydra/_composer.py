@@ -21,6 +21,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ._cloning import clone
+from ._direct import assign
 from ._parsing import parse
 
 __all__ = ["Composer", "record", "written_texts"]
@@ -63,6 +64,8 @@ class Composer:
         self._translate = translate or (lambda overrides: overrides)
         self._chooses = chooses or (lambda _: False)
         self._bases: dict[tuple[str | None, RunMode, tuple[str, ...]], DictConfig] = {}
+        self.from_the_start = 0
+        """How many configs had to be composed from the start, apart from the first of each set of choices."""
         self._groups: dict[str, bool] = {}
 
     @property
@@ -94,6 +97,7 @@ class Composer:
         written = parse(texts)
         overrides = self._translate(written)
         if any(override.key_or_group.startswith(_RECORDS) for override in written):
+            self.from_the_start += 1
             cfg = self._load(config_name, texts, mode)
             if overrides != written:
                 record(cfg, written)
@@ -160,11 +164,12 @@ def record(cfg: DictConfig, overrides: Sequence[Override]) -> None:
     ):
         if written_texts(hydra.overrides[name]) != texts:
             hydra.overrides[name] = texts
-    hydra.runtime.cwd = os.getcwd()
+    assign(cfg, "hydra.runtime.cwd", os.getcwd())
     naming = hydra.job.config.override_dirname
-    hydra.job.override_dirname = get_overrides_dirname(
+    name = get_overrides_dirname(
         overrides=[override for override in overrides if not override.is_hydra_override()],
         kv_sep=naming.kv_sep,
         item_sep=naming.item_sep,
         exclude_keys=naming.exclude_keys,
     )
+    assign(cfg, "hydra.job.override_dirname", name)
