@@ -48,6 +48,7 @@ class Catalog:
         self._complete = False
         self._checked = False
         self._own: Segment | None = None
+        self._seen: tuple[Spot, Record] | None = None  # read to find it, and given out once
         self._changes = 0
         self._counted = (-1, 0)
 
@@ -151,6 +152,9 @@ class Catalog:
         OSError
             if the segment has been removed.
         """
+        seen, self._seen = self._seen, None
+        if seen is not None and seen[0] == spot:
+            return seen[1]
         _, segment, at = spot
         record = segment.record_at(at)
         if record is not None and record.get("k") == key:
@@ -260,7 +264,9 @@ class Catalog:
                 segment.damaged.add(at)
                 self._report()
             elif record.get("k") == key:
-                return record["n"], segment, DELETED if "x" in record else at
+                spot = (record["n"], segment, DELETED if "x" in record else at)
+                self._seen = (spot, record)
+                return spot
         return None
 
     def _remember(self, key: str, spot: Spot) -> None:

@@ -61,7 +61,7 @@ class Block:
         """
         file = OPEN_FILES.get(self.path)
         expected = int.from_bytes(digest, "big") * self.count >> 64
-        reach = 2 * math.isqrt(self.count) + 32
+        reach = 3 * math.isqrt(self.count) // 2 + 32
         while True:
             first, stop = max(0, expected - reach), min(self.count, expected + reach)
             window = file.read(self._position(first), (stop - first) * ENTRY)
