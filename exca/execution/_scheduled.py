@@ -43,6 +43,7 @@ class ScheduledArray(TrackedArray):
         super().__init__(paths, spec)
         self._posting = Posting.read(paths)
         self._schedule: Schedule | None = None
+        self._plugin: Watch | None = None
 
     def verdict(self, index: int) -> Verdict | None:
         if str(index) not in self._list_ended() and self._may_end(index):
@@ -63,7 +64,7 @@ class ScheduledArray(TrackedArray):
         else:
             return
         if schedule and self._posting.pinned:
-            watch_for(schedule.cluster, schedule.uid).cancel(schedule, [schedule.ids[index]])
+            self._watch(schedule).cancel(schedule, [schedule.ids[index]])
 
     def schedule(self) -> Schedule | None:
         """Where the workers are; None if that is not known (yet)."""
@@ -72,7 +73,19 @@ class ScheduledArray(TrackedArray):
         return self._schedule
 
     def _sighting(self, schedule: Schedule, job: str) -> Sighting:
-        return watch_for(schedule.cluster, schedule.uid).sighting(schedule, job)
+        return self._watch(schedule).sighting(schedule, job)
+
+    def _watch(self, schedule: Schedule) -> Watch:
+        """Whom to ask."""
+        if schedule.cluster == "slurm":
+            from exca.execution._slurm import watch_of
+
+            return watch_of(schedule.uid)
+        if self._plugin is None:
+            from exca.execution._submitit import PluginWatch
+
+            self._plugin = PluginWatch(schedule.cluster, self.paths.folder / "scheduler")
+        return self._plugin
 
     def _may_end(self, index: int) -> bool:
         schedule = self.schedule()
@@ -140,17 +153,6 @@ class ScheduledArray(TrackedArray):
         except OSError:
             return f"no log in {log}"
         return f"{log} ends with: {' / '.join(lines[-_TAIL:]) or 'nothing'}"
-
-
-def watch_for(cluster: str, uid: int) -> Watch:
-    """Whom to ask about the jobs of a scheduler."""
-    if cluster == "slurm":
-        from exca.execution._slurm import watch_of
-
-        return watch_of(uid)
-    from exca.execution._submitit import plugin_watch
-
-    return plugin_watch(cluster)
 
 
 # What this process has opened: the jobs of one array share one listing of its folder.

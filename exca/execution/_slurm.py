@@ -66,7 +66,7 @@ class SlurmWatch:
         detail = f" ({reason})" if reason not in ("", "None") else ""
         return Sighting(state, f"{_ENDS[state]}{detail}, Slurm job {job} is {state}")
 
-    def cancel(self, schedule: Schedule, jobs: Sequence[str]) -> None:  # noqa: ARG002 - plugins need the schedule
+    def cancel(self, schedule: Schedule, jobs: Sequence[str]) -> None:  # noqa: ARG002 - see `Watch`
         cancel_elements(jobs)
         self._expect_news()
 
@@ -89,7 +89,7 @@ class SlurmWatch:
         command = ["squeue", "--noheader", "--array", "--states=all", f"--user={self._uid}", "--format=%i|%T|%r|%k"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, errors="replace")
-            problem = done.stderr.strip() if done.returncode else ""
+            problem = (done.stderr.strip() or f"squeue ended with {done.returncode}") if done.returncode else ""
         except (OSError, subprocess.TimeoutExpired) as error:
             problem = str(error)
         if problem:

@@ -6,7 +6,6 @@ The one file that imports submitit.
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import os
 import shlex
@@ -29,12 +28,12 @@ from exca.execution._job import Job
 from exca.execution._places import Place, choose_place
 from exca.execution._queued import QueuedJob
 from exca.execution._scheduled import track
-from exca.execution._sighting import ALIVE, FORGOTTEN, Sighting
+from exca.execution._sighting import ALIVE, Sighting
 from exca.execution._slurm import cancel_elements, is_inside_job, largest_array
 from exca.execution._spawning import interpreter_flags
 from exca.execution._writing import Surroundings, remove_array, write_array
 
-__all__ = ["Order", "SubmititExecutor", "known_clusters", "plugin_watch"]
+__all__ = ["Order", "PluginWatch", "SubmititExecutor", "known_clusters"]
 
 _BOOT = Path(__file__).parent / "_array" / "_boot.py"
 _TRIES_S = (2.0, 5.0, 15.0)  # pauses before a submission is tried again
@@ -195,33 +194,40 @@ def known_clusters() -> list[str]:
 
 
 class PluginWatch:
-    """The jobs of a submitit plugin, as it describes them itself."""
+    """The jobs of one array under a submitit plugin, as the plugin describes them.
 
-    def __init__(self, cluster: str) -> None:
-        self._job_class = plugins.get_executors()[cluster].job_class
+    Parameters
+    ----------
+    folder: submitit's folder of these jobs.
+
+    Raises
+    ------
+    InvalidInfra: the plugin that has submitted them is not installed here.
+    """
+
+    def __init__(self, cluster: str, folder: Path) -> None:
+        executor = plugins.get_executors().get(cluster)
+        if executor is None:
+            raise InvalidInfra(f"the submitit plugin {cluster!r}, which submitted {folder}, is not installed here")
+        self._job_class = executor.job_class
+        self._folder = folder
+        self._jobs: dict[str, submitit.Job[object]] = {}
 
     def sighting(self, schedule: Schedule, job: str) -> Sighting:
-        watcher = self._job_class.watcher
-        watcher.register_job(job)
-        if not watcher.is_done(job):
+        handle = self._job(job)
+        if not handle.done():
             return ALIVE
-        state = watcher.get_state(job)
-        if state == "UNKNOWN":
-            return FORGOTTEN
-        return Sighting(state, f"its {schedule.cluster} job {job} is {state}")
+        state = handle.state
+        return Sighting(state, f"{schedule.cluster} job {job} ended without a word ({state})")
 
-    def cancel(self, schedule: Schedule, jobs: Sequence[str]) -> None:  # noqa: ARG002 - Slurm needs no more
+    def cancel(self, schedule: Schedule, jobs: Sequence[str]) -> None:  # noqa: ARG002 - see `Watch`
         for job in jobs:
-            with contextlib.suppress(Exception):  # it has ended; the plugin's own errors are of no known type
-                self._job_class(folder="/", job_id=job).cancel(check=False)
+            self._job(job).cancel(check=False)
 
-
-@functools.cache
-def plugin_watch(cluster: str) -> PluginWatch:
-    """The one watch of a plugin's jobs in this process."""
-    if cluster not in plugins.get_executors():
-        raise InvalidInfra(f"the submitit plugin {cluster!r}, which has submitted these jobs, is not installed here")
-    return PluginWatch(cluster)
+    def _job(self, job: str) -> submitit.Job[object]:
+        if job not in self._jobs:
+            self._jobs[job] = self._job_class(folder=self._folder, job_id=job)
+        return self._jobs[job]
 
 
 @contextlib.contextmanager

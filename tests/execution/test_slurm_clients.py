@@ -1,0 +1,262 @@
+"""What is asked of Slurm's commands, and what is made of their answers; the commands are scripts that take notes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from execution_calls import double
+
+from exca.errors import SubmissionFailed
+from exca.execution import Call, Job, Resources, make_executor
+from exca.execution import _slurm as slurm
+from exca.execution import _submitit as handing_over
+from exca.execution._array._schedule import Schedule
+from exca.execution._sighting import ALIVE, FORGOTTEN, UNKNOWN
+from exca.execution._slurm import SlurmWatch, largest_array, watch_of
+
+SBATCH = """
+cp "$1" {folder}/script-$(ls {folder} | grep -c script-)
+env > {folder}/environment
+echo sbatch >> {folder}/calls
+if [ -e {folder}/refusal ]; then cat {folder}/refusal >&2; mv {folder}/refusal {folder}/refused; exit 1; fi
+echo "Submitted batch job 7$(grep -c sbatch {folder}/calls)"
+"""
+SCONTROL = "echo 'AccountingStorageType = none'; echo 'MaxArraySize            = 3'; echo 'MaxDBDMsgs = 1'"
+SQUEUE = 'echo "$@" >> {folder}/calls; cat {folder}/queue'
+
+
+@pytest.fixture
+def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of the scripts' notes."""
+    folder, programs = tmp_path / "notes", tmp_path / "bin"
+    for path in (folder, programs):
+        path.mkdir()
+    scripts = {"sbatch": SBATCH, "scontrol": SCONTROL, "squeue": SQUEUE, "scancel": SQUEUE, "srun": "exit 0"}
+    for name, script in scripts.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script.replace('{folder}', str(folder))}\n")
+        (programs / name).chmod(0o755)
+    (folder / "queue").touch()
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(handing_over, "_TRIES_S", (0.0, 0.0))
+    for cached in (largest_array, watch_of):
+        cached.cache_clear()
+    yield folder
+    for cached in (largest_array, watch_of):
+        cached.cache_clear()
+
+
+def submit(tmp_path: Path, count: int = 1, **resources: object) -> list[Job]:
+    executor = make_executor(Resources(cluster="slurm", **resources), str(tmp_path / "logs"))  # type: ignore[arg-type]
+    return executor.submit([Call(double, (i,), name="a name") for i in range(count)])
+
+
+def flags(notes: Path, script: int = 0) -> dict[str, str]:
+    lines = (notes / f"script-{script}").read_text().splitlines()
+    found = [line.removeprefix("#SBATCH --").partition("=") for line in lines if line.startswith("#SBATCH")]
+    return {name: value.strip("'") for name, _, value in found}
+
+
+def calls(notes: Path) -> list[str]:
+    return (notes / "calls").read_text().splitlines()
+
+
+# Submitting
+
+
+def test_resources_become_options_of_sbatch(tmp_path: Path, notes: Path) -> None:
+    submit(
+        tmp_path,
+        2,
+        timeout_min=90,
+        cpus_per_task=4,
+        gpus_per_node=2,
+        mem_gb=2.5,
+        slurm_partition="dev",
+        slurm_account="us",
+        slurm_qos="low",
+        slurm_constraint="a100",
+        slurm_setup=["module load cuda"],
+        slurm_additional_parameters={"nice": 10, "exclusive": True, "requeue": False, "comment": "mine"},
+    )
+    found = flags(notes)
+    expected = {
+        "job-name": "a name",
+        "time": "90",
+        "nodes": "1",
+        "cpus-per-task": "4",
+        "gpus-per-node": "2",
+        "mem": "2560M",
+        "partition": "dev",
+        "account": "us",
+        "qos": "low",
+        "constraint": "a100",
+        "nice": "10",
+        "exclusive": "",
+        "array": "0-1%2",
+        "signal": "B:USR2@90",
+    }
+    assert expected.items() <= found.items()
+    assert not {"requeue", "ntasks-per-node"} & found.keys()
+    assert found["comment"].startswith("mine 20")
+    assert "module load cuda" in (notes / "script-0").read_text()
+
+
+def test_what_is_not_asked_for_is_left_to_the_cluster(tmp_path: Path, notes: Path) -> None:
+    submit(tmp_path)
+    assert not {"time", "mem", "cpus-per-task", "gpus-per-node", "partition", "array"} & flags(notes).keys()
+
+
+def test_several_processes_are_started_by_srun(tmp_path: Path, notes: Path) -> None:
+    submit(tmp_path, tasks_per_node=2, nodes=3, timeout_min=2)
+    found = flags(notes)
+    assert (found["ntasks-per-node"], found["nodes"], found["signal"]) == ("2", "3", "USR2@30")
+    assert "\nsrun " in (notes / "script-0").read_text()
+
+
+@pytest.mark.parametrize(
+    ("count", "workers", "arrays"),
+    [(7, None, ["0-2%3", "0-2%3", None]), (7, 5, ["0-2%3", "0-1%2"]), (7, 1, [None]), (3, None, ["0-2%3"])],
+)
+def test_arrays_are_as_large_as_the_scheduler_takes_them(
+    tmp_path: Path, notes: Path, count: int, workers: int | None, arrays: list[str | None]
+) -> None:
+    jobs = submit(tmp_path, count, max_workers=workers)
+    assert len(jobs) == count
+    assert calls(notes) == ["sbatch"] * len(arrays)
+    assert [flags(notes, i).get("array") for i in range(len(arrays))] == arrays
+
+
+def test_what_the_scheduler_refuses_leaves_nothing_behind(tmp_path: Path, notes: Path) -> None:
+    (notes / "refusal").write_text("sbatch: error: invalid partition specified: nowhere")
+    with pytest.raises(SubmissionFailed, match=r"slurm did not take the jobs: .*nowhere"):
+        submit(tmp_path)
+    assert os.listdir(tmp_path / "logs") == []
+
+
+def test_the_arrays_before_one_that_is_refused_are_cancelled(tmp_path: Path, notes: Path) -> None:
+    script = (notes.parent / "bin" / "sbatch").read_text()
+    broken = f'[ $(grep -c sbatch {notes}/calls) = 2 ] && echo "no more" > {notes}/refusal\nif [ -e'
+    (notes.parent / "bin" / "sbatch").write_text(script.replace("if [ -e", broken, 1))
+    with pytest.raises(SubmissionFailed, match="no more"):
+        submit(tmp_path, 6)
+    assert calls(notes) == ["sbatch", "sbatch", "--quiet 71_0 71_1 71_2"]
+    assert os.listdir(tmp_path / "logs") == []
+
+
+def test_a_controller_that_is_away_is_asked_again(tmp_path: Path, notes: Path) -> None:
+    (notes / "refusal").write_text("sbatch: error: Batch job submission failed: Unable to contact slurm controller")
+    assert len(submit(tmp_path)) == 1
+    assert calls(notes) == ["sbatch", "sbatch"]
+
+
+def test_a_job_submits_jobs_of_their_own(tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SLURM_JOB_ID": "5", "SLURM_CPUS_PER_TASK": "3", "SLURM_CONF": "/here/slurm.conf"}.items():
+        monkeypatch.setenv(name, value)
+    submit(tmp_path)
+    lines = (notes / "environment").read_text().splitlines()
+    assert [line for line in lines if line.startswith("SLURM")] == ["SLURM_CONF=/here/slurm.conf"]
+    assert os.environ["SLURM_CPUS_PER_TASK"] == "3"
+
+
+def test_settings_for_sbatch_hold_outside_of_jobs(
+    tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SBATCH_ACCOUNT", "ours")
+    submit(tmp_path)
+    assert "SBATCH_ACCOUNT=ours" in (notes / "environment").read_text().splitlines()
+
+
+# Watching
+
+
+def schedule(token: str = "20260101-array", age_s: float = 0.0) -> Schedule:
+    return Schedule("slurm", time.time() - age_s, os.getuid(), token, ["7_0", "7_1", "7_2", "7_3", "7_4"])
+
+
+def test_one_question_for_all_jobs(notes: Path) -> None:
+    lines = [
+        "7_0|RUNNING|None|",
+        "7_1|FAILED|NonZeroExitCode|",
+        "7_2|PENDING|Priority|",
+        "7_3|TIMEOUT|TimeLimit|mine ",
+    ]
+    (notes / "queue").write_text("".join(f"{line}20260101-array\n" for line in lines))
+    mine, watch = schedule(), SlurmWatch(0)
+    seen = [watch.sighting(mine, job) for job in mine.ids for _ in range(100)][::100]
+    assert [seen[0], seen[2], seen[4]] == [ALIVE, ALIVE, FORGOTTEN]
+    assert (seen[1].state, seen[3].state) == ("FAILED", "TIMEOUT")
+    assert seen[1].reason == "its Slurm job failed (NonZeroExitCode), Slurm job 7_1 is FAILED"
+    assert [watch.sighting(schedule(age_s=60), job).state for job in ("7_0", "7_1")] == ["ALIVE", "FAILED"]
+    assert calls(notes) == ["--noheader --array --states=all --user=0 --format=%i|%T|%r|%k"]
+
+
+def test_incident_16_the_job_of_another_has_the_id_of_ours(notes: Path) -> None:
+    (notes / "queue").write_text("7_0|RUNNING|None|20270101-another\n7_1|COMPLETED|None|\n")
+    mine, watch = schedule(), SlurmWatch(0)
+    assert [watch.sighting(mine, job) for job in ("7_0", "7_1")] == [FORGOTTEN, FORGOTTEN]
+
+
+def test_an_array_that_is_newer_than_the_answer_is_asked_about(notes: Path) -> None:
+    watch = SlurmWatch(0)
+    assert watch.sighting(schedule(), "7_0") == FORGOTTEN
+    (notes / "queue").write_text("8_0|RUNNING|None|newer\n")
+    newer = Schedule("slurm", time.time(), 0, "newer", ["8_0"])
+    assert watch.sighting(newer, "8_0") == ALIVE
+    assert len(calls(notes)) == 2
+
+
+def test_a_controller_that_is_away_ends_no_job(
+    notes: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "_FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(slurm, "_LONGEST_PAUSE_S", 0.0)
+    squeue = notes.parent / "bin" / "squeue"
+    works = squeue.read_text()
+    squeue.write_text("#!/bin/sh\necho 'Unable to contact slurm controller' >&2; exit 1\n")
+    mine, watch = schedule(), SlurmWatch(0)
+    with caplog.at_level(logging.WARNING):
+        assert [watch.sighting(mine, "7_0") for _ in range(3)] == [UNKNOWN] * 3
+        squeue.write_text(works)
+        (notes / "queue").write_text("7_0|RUNNING|None|20260101-array\n")
+        assert [watch.sighting(mine, "7_0") for _ in range(3)] == [ALIVE] * 3
+        squeue.write_text("#!/bin/sh\nexit 1\n")
+        assert watch.sighting(mine, "7_0") == ALIVE  # what is known stays known
+    messages = [record.message for record in caplog.records]
+    assert messages[0].startswith("Slurm does not answer (Unable to contact slurm controller); its jobs are waited")
+    assert messages[1] == "Slurm answers again"
+
+
+def test_questions_become_rare(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(slurm.time, "monotonic", lambda: now)
+    mine, watch = schedule(), SlurmWatch(0)
+    asked = []
+    while now < 1600.0:
+        watch.sighting(mine, "7_0")
+        asked.append(len(calls(notes)))
+        now += 0.5
+    assert asked[20] <= 5  # in the first 10 s
+    assert asked[-1] - asked[-121] <= 2  # in the last minute
+
+
+def test_the_largest_array(notes: Path) -> None:
+    assert largest_array() == 3
+    largest_array.cache_clear()
+    (notes.parent / "bin" / "scontrol").write_text("#!/bin/sh\nexit 1\n")
+    assert largest_array() == 1001
+
+
+def test_where_the_workers_are_is_written_down(tmp_path: Path, notes: Path) -> None:
+    [job, *_] = submit(tmp_path, 4)
+    assert job.paths is not None
+    array = (job.paths.folder / os.readlink(job.paths.ticket)).resolve().parents[1]
+    written = json.loads((array / "scheduler.json").read_text())
+    assert written["ids"] == ["71_0", "71_1", "71_2", "72"]
+    assert written["token"] == array.name
+    assert flags(notes)["comment"] == array.name
