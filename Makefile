@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format bench check-wheel clean
+.PHONY: help demo test test-slow test-slurm lint format bench check-wheel clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ test: $(VENV)/.dev  ## Run the fast tests (under a minute on 4 cores)
 
 test-slow: $(VENV)/.dev  ## Run the tests that start many processes or environments
 	$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not slurm"
+
+test-slurm: $(VENV)/.dev  ## Run the tests on a real Slurm of two nodes, installed and started here (root, Debian); else they are skipped
+	[ "$$(id -u)" != 0 ] || $(BIN)/python tests/slurm/cluster.py install
+	$(BIN)/python -m pytest -n $(WORKERS) -m slurm
 
 lint: $(VENV)/.dev  ## Check style, format and types
 	$(BIN)/ruff check .

@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Cluster", "ClusterError", "install"]
+__all__ = ["Cluster", "ClusterError", "ClusterUnavailable", "install"]
 
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 CLIENTS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo", "sacct", "sacctmgr")
@@ -87,6 +87,10 @@ class ClusterError(RuntimeError):
     """The test cluster could not be started or stopped; the message says where its logs are."""
 
 
+class ClusterUnavailable(ClusterError):
+    """There can be no test cluster here: packages or rights are missing."""
+
+
 @dataclass
 class Cluster:
     """The cluster of one state folder.
@@ -125,14 +129,16 @@ class Cluster:
 
         Raises
         ------
+        ClusterUnavailable
+            without the packages or root.
         ClusterError
-            without the packages or root, or if a daemon does not come up.
+            if a daemon does not come up.
         """
         missing = [name for name in ("slurmctld", "slurmd", "sbatch", "munged") if _program(name) is None]
         if missing:
-            raise ClusterError(f"not installed: {', '.join(missing)}; run `python {sys.argv[0]} install` as root")
+            raise ClusterUnavailable(f"not installed: {', '.join(missing)}; run `python {sys.argv[0]} install` as root")
         if os.geteuid() != 0:
-            raise ClusterError("the daemons of a test cluster need root")
+            raise ClusterUnavailable("the daemons of a test cluster need root")
         if self.is_up():
             return
         self._write_files()

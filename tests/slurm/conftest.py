@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, ClusterError
+from cluster import Cluster, ClusterUnavailable
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,7 +32,7 @@ def slurm() -> Iterator[Cluster]:
             if not cluster.is_up():
                 cluster.start()
                 (cluster.state / "started-by-tests").touch()
-        except ClusterError as error:
+        except ClusterUnavailable as error:
             pytest.skip(f"no Slurm here: {error}")
         fcntl.flock(lock, fcntl.LOCK_SH)
         fcntl.flock(starting, fcntl.LOCK_UN)
