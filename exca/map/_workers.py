@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from exca import execution
 from exca.errors import JobFailed, ResultNotStored, UnstableIdentity
+from exca.liveness import Stamp
 from exca.main_module import main_name
 from exca.map._claims import Claims, Others
 from exca.map._drain import Drain
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compute_elsewhere", "temporary_home"]
 
-_FIRST_LOOK_S: Final = 0.01
+_FIRST_LOOK_S: Final = 0.005
 _LAST_LOOK_S: Final = 0.5
 _FAREWELL_S: Final = 5.0
 _OLD_S: Final = 30 * 24 * 3600.0  # longer than any job
@@ -79,6 +80,7 @@ class _Order:
     uid: str
     force: bool
     workers: int
+    caller: Stamp
 
 
 class _Round:
@@ -134,7 +136,7 @@ class _Round:
             calls = [execution.Call(self._drain_here, (work, count), name=name) for _ in range(count)]
         else:
             self._make_run_folder(self.run)
-            order = _Order(str(self.home), self.run, self.items.uid, self.work.force, count)
+            order = _Order(str(self.home), self.run, self.items.uid, self.work.force, count, Stamp.current())
             # In one pickle, once for all workers: items may be big, and of classes that the config knows too.
             arguments = (execution.Shared((self.items.config, dict(todo))), self.items.method.field, order)
             calls = [execution.Call(_drain_there, arguments, name=name) for _ in range(count)]
@@ -170,7 +172,7 @@ class _Round:
 
     def _watch(self, jobs: Sequence[execution.Job], left: list[str]) -> list[str]:
         """Return when all is stored, or all jobs have ended, with what is missing."""
-        pause, asked = _FIRST_LOOK_S, len(left)
+        began, asked = time.monotonic(), len(left)
         pending = list(jobs)
         while True:
             ended = not pending  # before the look at what is stored
@@ -180,9 +182,8 @@ class _Round:
                 asked = len(left)
             if not left or ended:
                 break
-            _wait_for_all(pending, pause)
+            _wait_for_all(pending, min(max(_FIRST_LOOK_S, 0.1 * (time.monotonic() - began)), _LAST_LOOK_S))
             pending = [job for job in pending if not job.done()]
-            pause = min(pause * 1.5, _LAST_LOOK_S)
         return self.work.open_among(left, Marks()) + sorted(self.marks.failed())
 
     def _end(self, jobs: Sequence[execution.Job], *, patient: bool = False) -> None:
@@ -272,8 +273,8 @@ def _drain_there(shared: tuple[Any, dict[str, Any]], field: str, order: _Order) 
     marks = Marks(order.run)
     try:
         _drain(work, items.claims_in(order.home), marks, order.workers)
-        if not order.force and not work.open_among(list(todo), Marks()):
-            shutil.rmtree(order.run, ignore_errors=True)  # who ordered it may be gone
+        if order.caller.liveness() != "alive" and not order.force and not work.open_among(list(todo), Marks()):
+            shutil.rmtree(order.run, ignore_errors=True)
     finally:
         marks.close()
         cache.close()
