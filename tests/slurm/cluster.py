@@ -136,7 +136,9 @@ class Cluster:
         """
         missing = [name for name in ("slurmctld", "slurmd", "sbatch", "munged") if _program(name) is None]
         if missing:
-            raise ClusterUnavailable(f"not installed: {', '.join(missing)}; run `python {sys.argv[0]} install` as root")
+            raise ClusterUnavailable(
+                f"not installed: {', '.join(missing)}; run `python {sys.argv[0]} install` as root"
+            )
         if os.geteuid() != 0:
             raise ClusterUnavailable("the daemons of a test cluster need root")
         if self.is_up():
