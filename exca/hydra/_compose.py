@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from exca.errors import InvalidConfig
 
 from ._loader import ModelLoader
-from ._validation import check, to_model
+from ._validation import built, check
 
 __all__ = ["compose"]
 
@@ -77,7 +77,7 @@ def compose(
         loader = ModelLoader(create_config_search_path(where), model, check=check, checks_all=False)
         name = config_name or loader.schema_name
         cfg = loader.load_configuration(name, list(overrides), RunMode.RUN, from_shell=False)
-        return to_model(cfg, model)
+        return built(cfg, model)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from ._bound import Bound
 from ._folders import anchor_folders
 from ._loader import ModelLoader
 from ._register import default_name
-from ._validation import check, to_model
+from ._validation import built, check
 
 __all__ = ["main"]
 
@@ -73,7 +73,7 @@ def main(
     def decorate(function: Callable[[M], Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def task(cfg: DictConfig) -> Any:
-            config = to_model(cfg, model)
+            config = built(cfg, model)
             if HydraConfig.initialized():  # hydra.job.chdir may have moved this job
                 anchor_folders(config, Path(HydraConfig.get().runtime.cwd))
             return function(config)

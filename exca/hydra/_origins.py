@@ -16,6 +16,7 @@ from ._parsing import key_path, parse
 from ._plain import Where
 from ._problems import QUOTE, Problem
 from ._schema import Path, Schema
+from ._text import MISSING
 from ._yaml_errors import shown_path
 
 __all__ = ["Origins"]
@@ -39,6 +40,12 @@ class _File:
         if any(names[depth : depth + len(skipped)] == skipped for skipped in self.left_out):
             return None
         return _line(self.root, path[depth:])
+
+    def unset(self) -> Iterator[tuple[Where, int]]:
+        """Yield the paths in the config that the file says must still be set, with their lines."""
+        for path, line in _unset(self.root, self.package):
+            if path[0] not in ("hydra", "defaults"):
+                yield path, line
 
 
 class Origins:
@@ -76,6 +83,22 @@ class Origins:
         if hint == QUOTE and origin is not None and origin.startswith("override "):
             hint = _quoted(problem, origin.removeprefix("override "))
         return replace(problem, origin=origin, hint=hint)
+
+    def unset(self, overrides: Sequence[str]) -> Iterator[Problem]:
+        """Yield a problem for every value that the last file to speak of it says must be set, and that nothing sets.
+
+        Parameters
+        ----------
+        overrides
+            All overrides of the composition.
+        """
+        files = self._written(overrides)
+        for number, file in enumerate(files):
+            for path, line in file.unset():
+                later = any(other.line(path) is not None for other in files[number + 1 :])
+                if not later and self._of_override(path, overrides) is None:
+                    hint = f"set it with {'.'.join(map(str, path))}=<value>"
+                    yield Problem(path, "missing", origin=f"{file.label}:{line}", hint=hint)
 
     def _of_override(self, path: Where, overrides: Sequence[str]) -> str | None:
         """Find the last override of the value or of a node above it; else of something below."""
@@ -151,6 +174,13 @@ def _line(node: yaml.Node | None, path: Where) -> int | None:
             return line if isinstance(node, yaml.ScalarNode) else None
         node = below
     return line
+
+
+def _unset(node: yaml.Node | None, path: Where) -> Iterator[tuple[Where, int]]:
+    for name, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if isinstance(value, yaml.ScalarNode) and value.value == MISSING and value.style is None:
+            yield (*path, name.value), name.start_mark.line + 1
+        yield from _unset(value, (*path, name.value))
 
 
 def _of_default(schema: Schema, path: Where) -> str | None:

@@ -22,7 +22,7 @@ from ._schema import Schema
 from ._searching import search_path_of
 from ._volatile import warn_of_volatile
 
-__all__ = ["Finder", "check", "model_of", "read", "to_model", "validate_points"]
+__all__ = ["Finder", "built", "check", "model_of", "read", "to_model", "validate_points"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -53,11 +53,36 @@ def to_model(cfg: DictConfig, model: type[M]) -> M:
     >>> to_model(OmegaConf.create({"lr": 0.5}), Experiment)
     Experiment(lr=0.5)
     """
+    config = built(cfg, model)
+    raise_problems(model.__name__, list(_dropped(cfg, model)))
+    return config
+
+
+def built(cfg: DictConfig, model: type[M]) -> M:
+    """Build the model of a config that was composed with the model's own loader."""
     config, problems = read(cfg, schema_of(model))
     if problems:
         raise_problems(model.__name__, _with_origins(cfg, model, problems))
     assert isinstance(config, model)
     return config
+
+
+def _dropped(cfg: DictConfig, model: type[BaseModel]) -> Iterator[Problem]:
+    """Yield the values that a file says must be set, where the default runs because Hydra dropped the ``???``.
+
+    OmegaConf merges no ``???`` over a value. Our own loader keeps it; a plain app is composed without that.
+    """
+    records: Any = cfg if "hydra" in cfg else HydraConfig.instance().cfg
+    own = records is not None and {*cfg} - {"hydra"} == {*records} - {"hydra"}  # rather than a part of it, or another
+    if own and records.hydra.job.config_name is not None:
+        sources = tuple((each.provider, each.schema, each.path) for each in records.hydra.runtime.config_sources)
+        key = (model, records.hydra.job.config_name, sources)
+        if key not in _origins:
+            _origins[key] = _origins_of(records, model)
+        yield from _origins[key].unset(_override_texts(records))
+
+
+_origins: dict[tuple[object, ...], Origins] = {}
 
 
 def read(cfg: DictConfig, schema: Schema) -> tuple[BaseModel | None, list[Problem]]:

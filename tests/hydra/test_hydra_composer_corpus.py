@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,8 @@ def test_composition_equals_that_of_hydra(
         composer = Composer(plain)
         for number in range(LISTS):
             overrides = overrides_of(1000 * tree + number)
-            expected, error = outcome(lambda texts: plain.load_sweep_config(master, texts), overrides)
-            made, made_error = outcome(lambda texts: composer.load_sweep_config(master, texts), overrides)
+            expected, error = outcome(partial(plain.load_sweep_config, master), overrides)
+            made, made_error = outcome(partial(composer.load_sweep_config, master), overrides)
             assert made_error == error, (tree, overrides)
             if expected is not None:
                 assert_same(made, expected)

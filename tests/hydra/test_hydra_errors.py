@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 import textwrap
 import warnings
 from pathlib import Path
@@ -299,3 +302,40 @@ def write(root: Path, name: str, text: str) -> None:
     file = root / f"{name}.yaml"
     file.parent.mkdir(exist_ok=True, parents=True)
     file.write_text(textwrap.dedent(text) + "\n")
+
+
+PLAIN = """
+    import sys
+    sys.path.insert(0, {models!r})
+    import hydra
+    from hydra_models import Experiment
+    import exca.hydra
+
+    exca.hydra.register(Experiment)
+
+    @hydra.main(config_path="conf", config_name="config", version_base="1.3")
+    def train(cfg):
+        print("RUN", exca.hydra.to_model(cfg, Experiment).seed)
+
+    if __name__ == "__main__":
+        train()
+"""
+
+
+@pytest.mark.slow
+def test_incident_24_a_plain_app_does_not_run_a_default_that_a_file_says_must_be_set(tmp_path: Path) -> None:
+    write(tmp_path, "conf/config", "defaults: [experiment, {exp: null}, _self_]\nseed: ???\noptim:\n  lr: ???")
+    write(tmp_path, "conf/exp/full", "# @package _global_\nseed: 7")
+    (tmp_path / "app.py").write_text(textwrap.dedent(PLAIN).format(models=str(Path(__file__).parent)))
+    env = {**os.environ, "PYTHONPATH": str(Path(exca.hydra.__file__).parents[2]), "PYTHONWARNINGS": "ignore"}
+
+    def run(*words: str) -> Any:
+        command = [sys.executable, "app.py", *words, "hydra.run.dir=out"]
+        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100, check=False)
+
+    done = run()
+    assert done.returncode == 1
+    assert "RUN" not in done.stdout
+    assert "seed: missing\n      from   conf/config.yaml:2\n      hint   set it with seed=<value>" in done.stderr
+    assert "conf/config.yaml:4" in done.stderr
+    assert "RUN 3" in run("seed=3", "optim.lr=1").stdout
