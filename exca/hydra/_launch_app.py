@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import operator
 import os
 import warnings
@@ -24,7 +23,7 @@ from ._bound import Bound
 from ._composer import Composer
 from ._folders import anchor_folders
 from ._launch_carried import AppConfig, AppJob, AppName, Session
-from ._launch_job import PointReturn, described_point, run_and_log
+from ._launch_job import PointReturn, described_point, run_and_log, write_to_log
 from ._launch_points import Launcher, Point, config_of, share
 from ._plain import Missing, Where, plain, references, unresolved
 from ._points import place_point, read_points
@@ -33,8 +32,6 @@ from ._validation import to_model
 from ._volatile import VolatileValueWarning, is_volatile
 
 __all__ = ["AppRunner"]
-
-_LOG = logging.getLogger(__name__)
 
 
 class AppRunner:
@@ -159,8 +156,8 @@ def _stored(point: Point, _: DictConfig) -> Any:
     outcome, status = _outcome(point)
     if status is JobStatus.FAILED:
         raise outcome
-    if point.task is not None:
-        _LOG.info("the value is read from %s", point.task.uid)
+    assert point.task is not None
+    write_to_log(f"not run: the value is that of {point.task.uid}")
     return outcome
 
 

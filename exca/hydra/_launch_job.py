@@ -26,7 +26,7 @@ from ._composer import written_texts
 from ._direct import assign, filled, plain_of, text_at
 from ._writing import yaml_of
 
-__all__ = ["PointReturn", "described_point", "no_exit", "run_and_log", "run_point"]
+__all__ = ["PointReturn", "described_point", "no_exit", "run_and_log", "run_point", "write_to_log"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -100,16 +100,23 @@ def run_and_log(context: HydraContext, task_function: Callable[[DictConfig], Any
     """Do the same as `run_point`, and write the traceback of a failure to the point's own log file."""
     result = run_point(context, task_function, config)
     if result.status is JobStatus.FAILED:
-        _log_failure(result._return_value)
+        write_to_log("the point failed", result._return_value)
     return result
 
 
-def _log_failure(error: BaseException) -> None:
-    """On the screen the traceback would drown the table."""
+def write_to_log(text: str, error: BaseException | None = None) -> None:
+    """Write to the point's own log file, not to the screen, where it would drown the table.
+
+    Parameters
+    ----------
+    text: what happened.
+    error: its traceback is written too.
+    """
+    trace = None if error is None else (type(error), error, error.__traceback__)
+    level = logging.INFO if error is None else logging.ERROR
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
-            trace = (type(error), error, error.__traceback__)
-            handler.handle(_LOG.makeRecord(_LOG.name, logging.ERROR, __file__, 0, "the point failed", (), trace))
+            handler.handle(_LOG.makeRecord(_LOG.name, level, __file__, 0, text, (), trace))
             handler.flush()
 
 

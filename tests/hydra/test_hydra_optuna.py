@@ -20,7 +20,7 @@ def searching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     return Shell(tmp_path)
 
 
-@pytest.mark.parametrize("sweeper", ["LikeAx", "LikeNevergrad"])
+@pytest.mark.parametrize("sweeper", ["LikeAx", pytest.param("LikeNevergrad", marks=pytest.mark.slow)])
 def test_a_failure_is_fatal_to_such_a_study_and_resumed_it_finds_what_was_computed(
     searching: Shell, sweeper: str
 ) -> None:

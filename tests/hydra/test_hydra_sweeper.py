@@ -146,6 +146,7 @@ def test_a_dry_run_prints_the_plan_and_leaves_nothing(shell: Shell) -> None:
     assert "2 points: 2 missing; a dry run" in done.out
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_is_stored(shell: Shell) -> None:
     shell.sweep("x=1,2,3", "fail=[3]")
     done = shell.sweep("x=1,2,3,4,4", "hydra.sweeper.dry_run=true")
@@ -169,6 +170,7 @@ def test_all_batches_are_validated_before_the_first_runs(shell: Shell) -> None:
     assert not done.folder.exists(), "nothing came of it"
 
 
+@pytest.mark.slow
 def test_some_failures_may_be_allowed(shell: Shell) -> None:
     done = shell.sweep("x=1,2,3,4", "fail=[2]", "hydra.sweeper.max_failure_rate=0.25")
     assert done.code == 0, done.err
