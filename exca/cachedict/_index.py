@@ -45,6 +45,7 @@ class Block:
     count: number of entries.
     last: largest sequence number in that part.
     trailer: position of the trailer in the index file; the table ends there.
+    crc: CRC-32 of the table.
     """
 
     path: str
@@ -53,6 +54,7 @@ class Block:
     count: int
     last: int
     trailer: int
+    crc: int
 
     def offsets(self, digest: bytes) -> list[int]:
         """Where in the log there may be lines of the key with that digest, the last first.
@@ -76,6 +78,10 @@ class Block:
         """The whole table."""
         return OPEN_FILES.get(self.path).read(self._position(0), self.count * ENTRY)
 
+    def is_intact(self) -> bool:
+        """Whether the table is what was written; reads all of it."""
+        return zlib.crc32(self.table()) == self.crc
+
     def _position(self, entry: int) -> int:
         return self.trailer - (self.count - entry) * ENTRY
 
@@ -92,9 +98,9 @@ def make_block(
     previous: the block of the part of the log right before ``start``.
     """
     content = b"".join(table)
-    block = Block(path, start, end, len(table), last, position + len(content))
+    block = Block(path, start, end, len(table), last, position + len(content), zlib.crc32(content))
     linked = _NONE if previous is None else previous.trailer
-    fields = (zlib.crc32(content), start, end, len(table), last, linked)
+    fields = (block.crc, start, end, len(table), last, linked)
     crc = zlib.crc32(_TRAILER.pack(_MAGIC, 0, *fields))
     return content + _TRAILER.pack(_MAGIC, crc, *fields), block
 
@@ -133,11 +139,11 @@ def _read_trailer(file: OpenFile, path: str, at: int) -> tuple[Block | None, int
     packed = file.read(at, _TRAILER.size) if at >= 0 else b""
     if len(packed) < _TRAILER.size or packed[:8] != _MAGIC:
         return None, _NONE
-    _, crc, _, start, end, count, last, previous = _TRAILER.unpack(packed)
+    _, crc, table_crc, start, end, count, last, previous = _TRAILER.unpack(packed)
     intact = crc == zlib.crc32(packed[:8] + bytes(4) + packed[12:])
     if not intact or count * ENTRY > at or not (previous == _NONE or previous < at):
         return None, _NONE
-    return Block(path, start, end, count, last, at), previous
+    return Block(path, start, end, count, last, at, table_crc), previous
 
 
 def _trailers(file: OpenFile, size: int) -> Iterator[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -125,6 +126,8 @@ class Segment:
             return False
         if not first and size - self.end > _WORTH_SKIPPING and not wholly:
             blocks = read_blocks(f"{self.path}.index")
+        if blocks is not self.blocks and self._may_be_lost(size):
+            blocks = list(itertools.takewhile(Block.is_intact, blocks))
         if not wholly and self._skip(blocks, size):
             found.clear()
         self.size = size
@@ -191,6 +194,16 @@ class Segment:
             else:  # a line longer than a slab
                 yield start, self.record_at(start)
                 wanted += 1
+
+    def _may_be_lost(self, size: int) -> bool:
+        """Whether the machine of the writer may have gone down before its tables were on the disk."""
+        writer = self.writer
+        if writer is not None and writer.boot == Stamp.current().boot:
+            return False
+        start = max(0, size - _LINE)
+        lines = OPEN_FILES.get(self.log).read(start, size - start).rstrip(b"\n").rsplit(b"\n", 1)
+        last = parse_line(lines[-1])
+        return last is None or "closed" not in last
 
     def _skip(self, blocks: list[Block], size: int) -> bool:
         """Leave to tables what they cover."""

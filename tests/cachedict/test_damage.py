@@ -19,7 +19,9 @@ import pytest
 from exca.cachedict import CacheDict, DamagedCacheWarning
 from exca.cachedict import _segment as segment
 from exca.cachedict._catalog import MARKER
+from exca.cachedict._index import read_blocks
 from exca.errors import CorruptResult, ResultNotStored
+from exca.liveness import Stamp
 
 JUNK = [
     b"\n",
@@ -306,3 +308,26 @@ def test_reading_what_is_new_does_not_read_what_is_sealed(tmp_path: Path, monkey
         writer[f"new-{number}"] = number
         assert reader[f"new-{number}"] == number
     assert read == 50
+
+
+@pytest.mark.parametrize("wiped", ["first", "last", "all"])
+def test_tables_that_never_reached_the_disk_hide_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wiped: str
+) -> None:
+    """After a power cut a file may hold zeros where something was written."""
+    monkeypatch.setattr("exca.cachedict._writer._SEALED_RECORDS", 16)
+    writer: CacheDict[Any] = CacheDict(tmp_path)
+    for number in range(100):
+        writer[f"k{number}"] = number
+    (log,) = tmp_path.glob("*.log")
+    boot = Stamp.current().boot
+    log.write_bytes(log.read_bytes().replace(boot.encode(), boot[::-1].encode()))  # the machine was started anew
+    index = log.with_suffix(".index")
+    blocks = read_blocks(str(index))
+    content = bytearray(index.read_bytes())
+    for block in {"first": blocks[:1], "last": blocks[-1:], "all": blocks}[wiped]:
+        content[block.trailer - 16 * block.count : block.trailer] = bytes(16 * block.count)
+    index.write_bytes(bytes(content))
+    reader: CacheDict[Any] = CacheDict(tmp_path)
+    assert [reader[f"k{number}"] for number in (0, 50, 99)] == [0, 50, 99]
+    assert len(reader) == 100
