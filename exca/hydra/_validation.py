@@ -73,8 +73,8 @@ def _dropped(cfg: DictConfig, model: type[BaseModel]) -> Iterator[Problem]:
     OmegaConf merges no ``???`` over a value. Our own loader keeps it; a plain app is composed without that.
     """
     records: Any = cfg if "hydra" in cfg else HydraConfig.instance().cfg
-    own = records is not None and {*cfg} - {"hydra"} == {*records} - {"hydra"}  # rather than a part of it, or another
-    if own and records.hydra.job.config_name is not None:
+    whole = cfg._get_parent() is None and {*schema_of(model).tree.entries} <= {*cfg}  # not a part, nor made by hand
+    if whole and records is not None and records.hydra.job.config_name is not None:
         sources = tuple((each.provider, each.schema, each.path) for each in records.hydra.runtime.config_sources)
         key = (model, records.hydra.job.config_name, sources)
         if key not in _origins:

@@ -63,12 +63,12 @@ def tree_of(seed: int) -> dict[str, str]:
 OVERRIDES = (
     "db=a", "db=b", "db=c", "net=a", "net=b", "net=c", "net/act=a", "net/act=c", "exp=one", "exp=two", "+exp=one",
     "~db", "~net/act", "db=[a]", "+db@third=b", "db@second=a", "db=absent", "seed=3", "seed=null", "name='x y'",
-    "seed=1e-3",    "free.a=2", "free.b.c=[3]", "free={a: 5}", "+free.z=1", "++free.z={y: 1}", "~free.a", "~free", "free.b.c.0=9",
+    "free.a=2", "free.b.c=[3]", "free={a: 5}", "+free.z=1", "++free.z={y: 1}", "~free.a", "~free", "free.b.c.0=9",
     "db.size=4", "net.size=4", "net.act.size=4", "other.size=1", "db.absent=1", "+new.deep=[{a: 1}]", "name=${seed}x",
     "gone=1", "gone={a: 1}", "hydra.job.name=z", "hydra.sweep.subdir=${hydra.job.num}", "hydra.verbose=true",
     "+hydra.job.env_set.A=1", "hydra/job_logging=none", "hydra.job.chdir=false", "absent=1", "seed=[1,2]",
     "hydra.searchpath=[]", "hydra.job.config.override_dirname.kv_sep=-", "name=a\\,b", "seed=int('3')",
-    "seed=1,2", "db=glob(*)", "seed=range(1,3)", "name=choice(x,y)",
+    "seed=1e-3", "seed=1,2", "db=glob(*)", "seed=range(1,3)", "name=choice(x,y)",
 )  # fmt: skip
 
 
