@@ -40,7 +40,7 @@ class Taker:
     """
 
     def __init__(self, work: Work, claims: Claims, marks: Marks, *, workers: int, nested: bool, streams: bool) -> None:
-        self.elsewhere: list[str] = []  # taken by others when this looked
+        self.elsewhere: list[str] = []  # taken by others when this looked; some may be stored by now
         self.stale = False  # a nested call may have computed what waits here
         self._work = work
         self._claims = claims
@@ -157,11 +157,10 @@ class Taker:
         while waiting and len(picked) < wanted:
             block = [waiting.popleft() for _ in range(min(len(waiting), size))]
             size *= 4  # where others have been, there may be nothing left for long
+            self.elsewhere += [key for key in block if key in taken]  # stored or not: that is looked up later
             rest: list[str] = []
-            for key in self._work.open_among(block, self._marks):
-                if key in taken:
-                    self.elsewhere.append(key)
-                elif key in abandoned:
+            for key in self._work.open_among([key for key in block if key not in taken], self._marks):
+                if key in abandoned:
                     last.append(key)  # it may have been the end of who was at it
                 else:
                     (picked if len(picked) < wanted else rest).append(key)

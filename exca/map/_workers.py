@@ -176,13 +176,17 @@ class _Round:
         pending = list(jobs)
         while True:
             ended = not pending  # before the look at what is stored
+            looked = time.monotonic()
             left = self.work.open_among(left, self.marks)
+            cost = time.monotonic() - looked
             if asked - len(left):
                 self.work.advance(asked - len(left))
                 asked = len(left)
             if not left or ended:
                 break
-            _wait_for_all(pending, min(max(_FIRST_LOOK_S, 0.1 * (time.monotonic() - began)), _LAST_LOOK_S))
+            # Looking is no more than a tenth of the time: it is taken from the workers.
+            pause = max(_FIRST_LOOK_S, 10 * cost, 0.1 * (time.monotonic() - began))
+            _wait_for_all(pending, min(pause, _LAST_LOOK_S))
             pending = [job for job in pending if not job.done()]
         return self.work.open_among(left, Marks()) + sorted(self.marks.failed())
 
