@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
 import pydantic
 from cluster import Cluster
 
-from exca import TaskInfra
+from exca import MapInfra, TaskInfra
 
 PATIENCE_S = 60.0
 
@@ -157,3 +158,14 @@ class Tool(pydantic.BaseModel):
         from tool_of_the_user import VALUE
 
         return str(VALUE)
+
+
+class Doubles(pydantic.BaseModel):
+    """Doubles numbers."""
+
+    infra: MapInfra = MapInfra()
+
+    @infra.apply(item_uid=str)
+    def run(self, items: Iterable[int]) -> Iterator[int]:
+        for item in items:
+            yield 2 * item
