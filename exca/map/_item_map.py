@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import weakref
@@ -61,7 +62,7 @@ class ItemMap(Computation):
 
     # ------------------------------------------------------------------ places
 
-    @property
+    @functools.cached_property
     def home(self) -> str | None:
         """Folder of this map: results, claims and manifests; None without a folder."""
         return None if self.entry is None else str(self.entry.path)
@@ -74,7 +75,7 @@ class ItemMap(Computation):
     @property
     def has_cache(self) -> bool:
         """Whether results are kept at all."""
-        return self.entry is not None or self.settings.keep_in_ram
+        return self.settings.folder is not None or self.settings.keep_in_ram
 
     @property
     def cache(self) -> CacheDict[Any]:
@@ -128,7 +129,7 @@ class ItemMap(Computation):
         parent = enclosing(self.place)
         if parent is not None:
             return self._nested(items, parent)
-        cluster = self.settings.resources().cluster
+        cluster = self.settings.cluster
         if not self.has_cache:
             self._refuse_read_only_without_cache()
             if cluster in IN_PROCESS:
@@ -167,7 +168,7 @@ class ItemMap(Computation):
             work = Work(
                 self.place, self.home, self.config, self.function, todo, self.cache, force, self._renewed, advance
             )
-            cluster = self.settings.resources().cluster
+            cluster = self.settings.cluster
             if cluster in IN_PROCESS:
                 compute_here(work, self.claims_in(work.home))
             elif self.home is None and cluster != IN_THREADS:
@@ -236,7 +237,7 @@ class ItemMap(Computation):
 
     def _temporary(self, items: Mapping[str, Any], advance: Callable[[int], object]) -> Work:
         """Work whose results are kept for this call alone; its folder goes when nobody holds its cache any more."""
-        home = None if self.settings.resources().cluster == IN_THREADS else temporary_home()
+        home = None if self.settings.cluster == IN_THREADS else temporary_home()
         cache = self.cache_in(home, keep_in_ram=False)
         if home is not None:
             weakref.finalize(cache, shutil.rmtree, home, ignore_errors=True)
