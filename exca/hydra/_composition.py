@@ -11,7 +11,7 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSou
 from omegaconf import DictConfig
 
 from ._schema import Path, Schema, Site
-from ._source import ModelRepository
+from ._source import ModelRepository, is_generated
 from ._translation import sites_at
 
 __all__ = ["Composition"]
@@ -72,7 +72,7 @@ class Composition(CachingConfigRepository):
     def is_generated(self, config_path: str) -> bool:
         """Whether a config is one of the model's."""
         found = super().load_config(config_path)
-        return found is not None and found.provider == "exca"
+        return found is not None and is_generated(found.provider)
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         """Return a config, its defaults list adapted."""
@@ -91,7 +91,7 @@ class Composition(CachingConfigRepository):
             return [self._with_ours(default) for default in defaults]
         if self.bare:
             return defaults
-        if found.provider == "exca":
+        if is_generated(found.provider):
             return list(self._with_choices(config_path.rpartition("/")[0], defaults))
         if config_path == self._primary:
             return _on_top_of(f"/{self._beneath}", defaults) if self._beneath is not None else defaults

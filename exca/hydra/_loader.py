@@ -31,7 +31,7 @@ from ._plain import unresolved
 from ._problems import InvalidComposition, UnknownOption, as_error
 from ._register import default_name, registered_names
 from ._schema import Path
-from ._source import ModelRepository, ModelSource
+from ._source import ModelRepository, ModelSource, is_generated
 from ._translation import chosen_by_hand, translated, unaliased
 from ._unknown import unknown_keys, unknown_option
 from ._unset import marked, unmark
@@ -85,9 +85,9 @@ class ModelLoader(ConfigLoaderImpl):
         known = [name for name in registered_names(model) if "/" not in name]  # others are for other places
         self._names = list(dict.fromkeys([self.schema_name, *known, f"_{self.schema_name}_"]))
         configs = [stored for name in self._names for stored in stored_configs(self.schema, name)]
-        self.repository: ModelRepository = ModelRepository(
-            config_search_path, ModelSource(f"{module_name(model)}.{model.__qualname__}", configs)
-        )
+        source = ModelSource(f"{module_name(model)}.{model.__qualname__}", configs)
+        values = {key for key, entry in self.schema.tree.entries.items() if entry.site is None}
+        self.repository: ModelRepository = ModelRepository(config_search_path, source, values)
         self._ours, self._check, self._checks_all = ours, check, checks_all
         self.composer = Composer(
             self,
@@ -253,7 +253,7 @@ class ModelLoader(ConfigLoaderImpl):
         for default in defaults:
             loaded = repository.load_config(str(default.config_path))
             if loaded is not None and isinstance(loaded.config, DictConfig):
-                contributions.append(Contribution(default, loaded.config, loaded.provider == "exca"))
+                contributions.append(Contribution(default, loaded.config, is_generated(loaded.provider)))
         return judge(self.schema, contributions, gathered)
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from ._builder import schema_of
 from ._nodes import Stored, stored_configs
+from ._source import ASKED_FOR, GENERATED
 
 __all__ = ["default_name", "register", "registered_names"]
 
@@ -45,7 +46,7 @@ def register(model: type[BaseModel], name: str | None = None, *, group: str | No
     """
     name = name or default_name(model)
     for stored in stored_configs(schema_of(model), name, group):
-        _store(stored)
+        _store(stored, asked_for=stored.name == name and stored.group == group)
     _names.setdefault(model, {})[f"{group}/{name}" if group else name] = None
 
 
@@ -59,7 +60,8 @@ def default_name(model: type[BaseModel]) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", model.__name__).lower()
 
 
-def _store(stored: Stored) -> None:
+def _store(stored: Stored, *, asked_for: bool) -> None:
+    provider = ASKED_FOR if asked_for and stored.group else GENERATED
     ConfigStore.instance().store(
-        name=stored.name, node=stored.node(), group=stored.group, package=stored.package, provider="exca"
+        name=stored.name, node=stored.node(), group=stored.group, package=stored.package, provider=provider
     )

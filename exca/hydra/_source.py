@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, Self
 
 from hydra._internal.config_repository import ConfigRepository
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 
 from ._nodes import Stored
 
-__all__ = ["ModelRepository", "ModelSource"]
+__all__ = ["ASKED_FOR", "GENERATED", "ModelRepository", "ModelSource", "is_generated"]
+
+
+GENERATED = "exca"
+"""Provider of the configs that are made of models."""
+
+ASKED_FOR = "exca.register"
+"""Provider of those that the user registered in a group."""
+
+
+def is_generated(provider: str | None) -> bool:
+    """Whether a config of a provider is made of a model, not written by the user."""
+    return provider in (GENERATED, ASKED_FOR)
 
 
 class ModelSource(ConfigSource):
@@ -30,7 +43,7 @@ class ModelSource(ConfigSource):
     """
 
     def __init__(self, path: str, configs: Iterable[Stored]) -> None:
-        super().__init__(provider="exca", path=f"{self.scheme()}://{path}")
+        super().__init__(provider=GENERATED, path=f"{self.scheme()}://{path}")
         self._configs = {stored.path: stored for stored in configs}
         self._groups = {""} | {
             group.rsplit("/", depth)[0]
@@ -76,13 +89,39 @@ class ModelSource(ConfigSource):
 
 
 class ModelRepository(ConfigRepository):
-    """Hydra's repository, with the source of a model behind the files and before the ConfigStore."""
+    """Hydra's repository, with the source of a model behind the files and before the ConfigStore.
 
-    def __init__(self, config_search_path: ConfigSearchPath, source: ModelSource) -> None:
+    Parameters
+    ----------
+    config_search_path
+        Where Hydra looks for configs.
+    source
+        The configs of the model.
+    values
+        Keys of the model that are values: options that another model registered under such a name are not its own.
+    """
+
+    def __init__(self, config_search_path: ConfigSearchPath, source: ModelSource, values: Container[str] = ()) -> None:
         self.model_source = source
+        self._values = values
         super().__init__(config_search_path)
+
+    def group_exists(self, config_path: str) -> bool:
+        """Whether there is a config group of that path."""
+        if config_path not in self._values:
+            return bool(super().group_exists(config_path))
+        options = ConfigStore.instance().repo.get(config_path, {})
+        others = [each for each in self.sources if each.scheme() != "structured"]
+        return any(each.is_group(config_path) for each in others) or any(map(_is_users, options.values()))
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
         """Set up the sources of a search path, and the model's."""
         super().initialize_sources(config_search_path)
         self.sources.insert(len(self.sources) - 1, self.model_source)
+
+
+def _is_users(node: Any) -> bool:
+    """Whether what the ConfigStore holds was put there by the user, at any depth."""
+    if isinstance(node, dict):
+        return any(map(_is_users, node.values()))
+    return bool(node.provider != GENERATED)
