@@ -153,8 +153,14 @@ class CacheDict(MutableMapping[str, X], Generic[X]):
         KeyError
             at the first key that is not stored.
         """
+        keys = _all_checked(keys)
+        count = 0
+        for value in self._items.iter_kept(keys):
+            count += 1
+            yield value
+        keys = keys[count:]
         wanted = iter(keys)
-        for key, value in self._items.stream(_all_checked(keys)):
+        for key, value in self._items.stream(keys):
             if (expected := next(wanted)) != key:
                 raise KeyError(expected)
             yield value

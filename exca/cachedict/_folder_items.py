@@ -82,6 +82,10 @@ class FolderItems:
         # docstring inherited
         return None if self._kept is None else self._kept.get_all(keys, self._catalog.epoch)
 
+    def iter_kept(self, keys: Sequence[str]) -> Iterator[Any]:
+        # docstring inherited
+        return iter(()) if self._kept is None else self._kept.iter_while(keys, self._catalog.epoch)
+
     def put(self, key: str, value: Any) -> None:
         # docstring inherited
         self._appender.prepare_folder(key, value)
@@ -187,8 +191,13 @@ class FolderItems:
             with self._lock:
                 epoch = self._catalog.epoch
                 record, spot = self._record(key)
+            source = StoredPayloads(spot[1].data)
             try:
-                value = self._decoded(record, StoredPayloads(spot[1].data))
+                try:
+                    value = self._decoded(record, source)
+                except ShortPayload:
+                    source.reopen()
+                    value = self._decoded(record, source)
                 break
             except ShortPayload:
                 with self._lock:

@@ -22,6 +22,9 @@ class Items(Protocol):
     def all_kept(self, keys: Sequence[str]) -> list[Any] | None:
         """The values of the keys, if all of them are in RAM and as new as is known."""
 
+    def iter_kept(self, keys: Sequence[str]) -> Iterator[Any]:
+        """The values of the keys, up to the first that is not in RAM or not as new as is known."""
+
     def put(self, key: str, value: Any) -> None:
         """Store a value, in place of the one that was there."""
 
@@ -73,6 +76,10 @@ class RamItems:
     def all_kept(self, keys: Sequence[str]) -> list[Any] | None:
         # docstring inherited
         return self.kept.get_all(keys, 0)
+
+    def iter_kept(self, keys: Sequence[str]) -> Iterator[Any]:
+        # docstring inherited
+        return self.kept.iter_while(keys, 0)
 
     def put(self, key: str, value: Any) -> None:
         # docstring inherited

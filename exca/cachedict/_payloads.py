@@ -64,6 +64,11 @@ class StoredPayloads:
         """The file that holds the payloads."""
         return Path(self._path)
 
+    def reopen(self) -> None:
+        """See the file as it is now: on a network file system, one that is open may look shorter than it is."""
+        OPEN_FILES.forget(self._path)
+        self._file = None
+
     def turn_to(self, table: Any) -> StoredPayloads:
         """Serve the item whose record has this table."""
         self._table = table

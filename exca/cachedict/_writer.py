@@ -15,7 +15,7 @@ from typing import Final
 from exca.cachedict._index import ENTRY, Block, digest_of, make_block
 from exca.cachedict._records import closing_line, deletion_line, header_line, item_line
 from exca.liveness import Stamp
-from exca.store import Permissions, remove_quietly
+from exca.store import Permissions, is_remote, remove_quietly
 
 __all__ = ["ALIGNMENT", "Payload", "SegmentGone", "SegmentWriter"]
 
@@ -56,6 +56,9 @@ class SegmentWriter:
         self.records = 0
         self.dead = 0
         self._permissions = permissions
+        # There, other machines see what has been sent, and the system sends pages in any order: without waiting, a
+        # record could be seen before its payload. Copies of records matter once the segment is closed.
+        self._sent_at_once = not sources and is_remote(self.path)
         self._pid = os.getpid()
         self._log = self._create("log")
         self._inode = os.fstat(self._log).st_ino
@@ -179,6 +182,8 @@ class SegmentWriter:
     def _commit(self, key: str, sequence: int, line: bytes) -> int:
         at = self.end
         _write(self._log, [line], len(line))
+        if self._sent_at_once:
+            os.fdatasync(self._log)
         self.end += len(line)
         self.records += 1
         self._unsealed[key] = at
@@ -200,6 +205,8 @@ class SegmentWriter:
                 if length % ALIGNMENT:
                     parts.append(_PADDING[: -length % ALIGNMENT])
         _write(self._data, parts, size)
+        if self._sent_at_once:
+            os.fdatasync(self._data)
 
     def _still_there(self) -> bool:
         try:

@@ -20,19 +20,28 @@ _REMOTE: Final = frozenset(
 
 
 def is_remote(path: str) -> bool:
-    """Whether a file may be on another machine; also where that cannot be known."""
+    """Whether a file may be on another machine; also where that cannot be known. Its folder must exist."""
+    folder = os.path.dirname(path)
     try:
-        return _is_remote(os.stat(os.path.dirname(path)).st_dev)
+        return _is_remote(os.path.realpath(folder), os.stat(folder).st_dev)
     except OSError:
         return True
 
 
-@functools.lru_cache(maxsize=64)
-def _is_remote(device: int) -> bool:
+@functools.lru_cache(maxsize=256)
+def _is_remote(folder: str, device: int) -> bool:
     wanted = f"{os.major(device)}:{os.minor(device)}"
+    nearest, kind = "", "unknown"
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         fields = line.split()  # see proc(5): the type stands behind the "-"
+        point, found = fields[4].replace("\\040", " "), fields[fields.index("-") + 1]
         if fields[2] == wanted:
-            kind = fields[fields.index("-") + 1]
-            return kind in _REMOTE or kind.startswith("fuse")
-    return True  # btrfs volumes are not listed under the numbers that stat tells
+            return _may_be_elsewhere(found)
+        # subvolumes of btrfs are not listed under the numbers that stat tells: by their place, then
+        if len(point) >= len(nearest) and f"{folder}/".startswith(f"{point.rstrip('/')}/"):
+            nearest, kind = point, found
+    return _may_be_elsewhere(kind)
+
+
+def _may_be_elsewhere(kind: str) -> bool:
+    return kind in _REMOTE or kind.startswith("fuse") or kind == "unknown"

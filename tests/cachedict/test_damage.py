@@ -331,3 +331,30 @@ def test_tables_that_never_reached_the_disk_hide_nothing(
     reader: CacheDict[Any] = CacheDict(tmp_path)
     assert [reader[f"k{number}"] for number in (0, 50, 99)] == [0, 50, 99]
     assert len(reader) == 100
+
+
+def test_on_a_network_disk_a_payload_is_sent_before_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise another machine could see the line first, and zeros in the place of the payload."""
+    monkeypatch.setattr("exca.cachedict._writer.is_remote", lambda path: True)
+    sync = os.fdatasync
+    sent: list[tuple[str, int, int]] = []
+
+    def sending(descriptor: int) -> None:
+        sync(descriptor)
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        log = path.with_suffix(".log").read_bytes()
+        sent.append((path.suffix, path.stat().st_size, log.count(b'"k"')))
+
+    monkeypatch.setattr(os, "fdatasync", sending)
+    cache: CacheDict[Any] = CacheDict(tmp_path)
+    cache["a"] = np.zeros(8)
+    cache["b"] = "inline"
+    cache["c"] = np.zeros(16)
+    assert [(suffix, lines) for suffix, _, lines in sent] == [
+        (".data", 0),
+        (".log", 1),
+        (".log", 2),
+        (".data", 2),
+        (".log", 3),
+    ]
+    assert [size for suffix, size, _ in sent if suffix == ".data"] == [64, 192]
