@@ -1,0 +1,93 @@
+"""Values in RAM: whoever gets one can change it, at any depth, and nobody else sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from exca.cachedict import CacheDict
+
+
+@dataclass
+class Score:
+    """Something that is neither plain nor immutable."""
+
+    parts: list[int] = field(default_factory=lambda: [1])
+
+
+def change(value: Any) -> None:
+    """Change what is deepest in one of the values below."""
+    if isinstance(value, Score):
+        value.parts.append(9)
+    elif isinstance(value, np.ndarray):
+        value[...] = 9
+    elif isinstance(value, (list, tuple)):
+        change(value[0]) if value and not isinstance(value[0], int) else value.append(9)  # type: ignore[union-attr]
+    else:
+        change(next(iter(value.values())))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: {"a": {"b": [1, 2]}, "c": 1},
+        lambda: [[[1]], "x"],
+        lambda: ([1], (2, None)),
+        lambda: {"a": Score()},
+        lambda: [np.zeros(3), 1],
+        lambda: {(1, 2): {3: [4]}},
+    ],
+    ids=["dicts", "lists", "tuple", "object", "array", "other keys"],
+)
+@pytest.mark.parametrize("where", ["ram", "folder"])
+def test_incident_12_a_change_at_any_depth_stays_with_who_made_it(
+    make: Callable[[], Any], where: str, tmp_path: Path
+) -> None:
+    cache: CacheDict[Any] = CacheDict(tmp_path if where == "folder" else None, keep_in_ram=True)
+    given = make()
+    cache["key"] = given
+    change(given)
+    reads: list[Callable[[], Any]] = [
+        lambda: cache["key"],
+        lambda: cache.get_many(["key"])[0],
+        lambda: next(cache.iter_many(["key"])),
+        lambda: next(iter(cache.values())),
+    ]
+    for read in reads:
+        got = read()
+        assert repr(got) == repr(make())
+        change(got)
+    assert repr(cache["key"]) == repr(make())
+
+
+def test_a_list_that_contains_itself_is_copied_as_it_is() -> None:
+    cache: CacheDict[Any] = CacheDict(None, keep_in_ram=True)
+    loop: list[Any] = [1]
+    loop.append(loop)
+    cache["loop"] = loop
+    found = cache["loop"]
+    assert found is not loop
+    assert found[1] is found
+
+
+def test_many_come_from_ram_and_then_from_disk(tmp_path: Path) -> None:
+    CacheDict[Any](tmp_path).update({str(number): np.full(3, number) for number in range(9)})
+    cache: CacheDict[Any] = CacheDict(tmp_path, keep_in_ram=True)
+    assert [int(value[0]) for value in cache.get_many(["0", "1", "5"])] == [0, 1, 5]
+    keys = [str(number % 9) for number in range(12)]
+    assert [int(value[0]) for value in cache.iter_many(keys)] == [number % 9 for number in range(12)]
+
+
+def test_many_end_at_the_first_that_is_missing(tmp_path: Path) -> None:
+    for folder, ram in ((None, True), (tmp_path / "a", False), (tmp_path / "b", True)):
+        cache: CacheDict[int] = CacheDict(folder, keep_in_ram=ram)
+        cache.update(a=1, b=2)
+        values = cache.iter_many(["a", "b", "x", "a"])
+        assert [next(values), next(values)] == [1, 2]
+        with pytest.raises(KeyError, match="x"):
+            next(values)
