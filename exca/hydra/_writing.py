@@ -7,12 +7,16 @@ written once for each content it has. What is written is what ``OmegaConf.to_yam
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any
 
 import yaml
 from omegaconf._utils import get_omega_conf_dumper
 
 __all__ = ["yaml_of"]
+
+_ORDINARY = re.compile(r"(?:[ -\[\]-~]|\\n|\\'|\\\\)*")
+"""The text form of data without characters that YAML may have to escape."""
 
 _MOST_TEXTS = 2_000
 _texts: dict[tuple[str | None, str], str] = {}
@@ -48,13 +52,14 @@ def _section(key: Any, value: Any, beneath: str | None) -> str:
 
 
 def _dumped(data: Any) -> str:
-    text: str = yaml.dump(data, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_dumper())
+    dumper = _dumper() if _ORDINARY.fullmatch(repr(data)) else get_omega_conf_dumper()
+    text: str = yaml.dump(data, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=dumper)
     return text
 
 
 @functools.cache
 def _dumper() -> Any:
-    """OmegaConf's own dumper, written in C where PyYAML has it."""
+    """OmegaConf's own dumper, written in C where PyYAML has it; the two differ in what they escape."""
     python = get_omega_conf_dumper()
     if not hasattr(yaml, "CDumper"):
         return python
