@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["open_folder", "prepare_folder"]
 
 _NOTE: Final = "map.json"
+_MANIFESTS: Final = ("config.yaml", "full-uid.yaml", "uid.yaml")  # what `Computation.manifests` writes
 _LOG = logging.getLogger(__name__)
 
 
@@ -57,8 +58,11 @@ def prepare_folder(items: ItemMap, entry: Entry) -> None:
         if that is not possible.
     """
     try:
+        described = "digest" in _read(entry)
+        if described and all(entry.read_note(name) is not None for name in _MANIFESTS):
+            return  # without a word of YAML, which takes longer to import than an item to be stored
         entry.prepare(items.manifests())
-        if "digest" not in _read(entry):
+        if not described:
             entry.write_note(_NOTE, json.dumps(_describe(items), indent=1))
     except OSError as error:
         raise ResultNotStored(
