@@ -22,6 +22,7 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 import exca.hydra
 from exca.errors import InvalidConfig
 from exca.hydra._loader import ModelLoader
+from exca.hydra._secrets import Secrets
 from exca.identity import identify
 
 
@@ -137,15 +138,14 @@ def test_other_problems_of_a_point_do_not_show_them(loader: ModelLoader) -> None
 
 def test_workers_that_are_given_the_singletons_of_hydra_know_them(loader: ModelLoader) -> None:
     cfg = load(loader, "token=swordfish")
-    before = Singleton._instances
-    state = pickle.loads(pickle.dumps(Singleton.get_state()["instances"]))
+    carried = pickle.dumps(Singleton.get_state()["instances"][Secrets])
+    before = Singleton._instances.pop(Secrets)
     try:
-        Singleton._instances = {}
         assert exca.hydra.to_model(cfg, Vault).token != SecretStr("swordfish")
-        Singleton._instances = state
+        Singleton._instances[Secrets] = pickle.loads(carried)
         assert exca.hydra.to_model(cfg, Vault).token == SecretStr("swordfish")
     finally:
-        Singleton._instances = before
+        Singleton._instances[Secrets] = before
 
 
 APP = """
