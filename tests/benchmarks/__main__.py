@@ -13,7 +13,7 @@ import json
 import time
 from pathlib import Path
 
-from tests.benchmarks import environments, processes, report
+from tests.benchmarks import environments, processes, queues, report
 from tests.benchmarks.map_family import MAPS
 from tests.benchmarks.task_family import TASKS
 from tests.benchmarks.workloads import EXCA, FLOOR, Aim, Family, Seconds, Workload
@@ -21,7 +21,7 @@ from tests.benchmarks.workloads import EXCA, FLOOR, Aim, Family, Seconds, Worklo
 FAMILIES = {family.name: family for family in (TASKS, MAPS)}
 ROWS = {name: [workload.name for workload in family.workloads] for name, family in FAMILIES.items()}
 SUBJECTS = list(dict.fromkeys(name for family in FAMILIES.values() for name in family.subjects))
-PROCESSES = ["import", "plugin", "sweep"]
+PROCESSES = ["import", "plugin", "queues", "sweep"]
 CHOICES = [*FAMILIES, *(row for rows in ROWS.values() for row in rows), *PROCESSES]
 IMPORTS = Workload("import (floor: pydantic's BaseModel)", "import", aim=Aim(0.12, 1.5))
 PLUGIN_AIM_S = 0.005
@@ -92,6 +92,29 @@ class Run:
         title = f"Hydra sweep of {points} empty points (floor: one job)"
         print(report.table([title, "wall", "to floor", "aim"], rows), end="\n\n", flush=True)
 
+    def queues(self) -> None:
+        """Print the wall time of light jobs in queues, and what Slurm was asked."""
+        points = self.options.points
+        found = queues.measure(self.ours, self.peers, points, self.options.rounds)
+        rows = []
+        for cluster, seconds in found.seconds.items():
+            self.measured[f"queues {cluster} {points}"] = seconds
+            us = seconds[queues.ONE_EACH]
+            for name, value in seconds.items():
+                calls = found.calls.get(name, {}) if cluster == "slurm" else {}
+                asked = ", ".join(f"{count} {call}" for call, count in sorted(calls.items()))
+                rows.append([cluster, name, report.duration(value), report.ratio(value, us), asked])
+        header = [
+            f"{points} light jobs, start to exit",
+            "subject",
+            "wall",
+            "to us",
+            "calls of the scheduler's commands",
+        ]
+        print(report.table(header, rows), end="\n\n", flush=True)
+        if found.problem:
+            print(f"nothing about Slurm: {found.problem}", end="\n\n", flush=True)
+
     def plugin(self) -> None:
         """Print what the plugin adds to a Hydra app that does not use it."""
         rows = []
@@ -132,6 +155,8 @@ def main() -> None:
             run.compare(family)
         if "sweep" in options.only:
             run.sweep()
+        if "queues" in options.only:
+            run.queues()
         if "plugin" in options.only:
             run.plugin()
     if options.json:
