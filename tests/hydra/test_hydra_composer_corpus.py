@@ -20,7 +20,7 @@ from exca.hydra import Composer
 LISTS = 20
 """Override lists for each tree."""
 
-TREES = [pytest.param(range(2)), pytest.param(range(45), marks=pytest.mark.slow)]
+TREES = [pytest.param(range(1)), pytest.param(range(45), marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("trees", TREES, ids=["some", "all"])
