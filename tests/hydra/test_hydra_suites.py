@@ -10,6 +10,8 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
+from hydra.version import VersionBase
+from packaging.version import Version
 
 launcher_plugin = pytest.importorskip("hydra_plugins.hydra_exca.launcher", reason="the plugin is not installed")
 
@@ -20,9 +22,16 @@ CLUSTERS = ("inline", "processpool", "local")
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sweep stores in ``.exca`` of the folder it is started in; two tests share no result."""
+def _as_in_hydra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tp.Iterator[None]:
+    """A folder to start in, so that no two tests share a result, and the version base of a fresh process.
+
+    The suites name no version base, and expect jobs to run in their output folders, as of 1.1.
+    """
     monkeypatch.chdir(tmp_path)
+    before = VersionBase.instance().version_base
+    VersionBase.instance().version_base = Version("1.1")
+    yield
+    VersionBase.instance().version_base = before  # the suites put another instance in its place
 
 
 def _launched(*others: str) -> list[tp.Any]:
