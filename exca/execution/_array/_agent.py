@@ -15,14 +15,15 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import NamedTuple
 
+from ._agent_worker import LEFT, Worker
 from ._crew import Departure, oom_kills
 from ._layout import COMPLETED, LOST, ArrayPaths, Verdict
 from ._schedule import Posting, timeouts_of, worker_name
-from ._worker import Interrupted, WorkSite, report_lost, run_call, take_calls, update_state
+from ._worker import WorkSite, report_lost, update_state
 
 __all__ = ["Agent"]
 
@@ -32,7 +33,6 @@ _EARLY_S = 60.0  # a scheduler's warning signal comes up to so much before its t
 _LATE_S = 30.0  # and its limits are looked at so often
 _BARREN = 3  # workers that end in a row without having begun a call: more of them would not help
 _ON_LOST_S = 60  # time limit of one call of `on_lost`
-_LEFT = 75  # EX_TEMPFAIL of sysexits.h: the worker has left calls to whoever comes next
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
 _LIBC = ctypes.CDLL(None)
 
@@ -105,30 +105,17 @@ class Agent:
         sys.stderr.flush()
         agent = os.getpid()
         pid = os.fork()
-        if pid:
-            os.close(end)
-            return pid, reports
-        os.close(reports)
-        signal.set_wakeup_fd(-1)
-        if sys.platform == "linux":
-            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != agent:
-                os._exit(1)
-        Worker(self, end).work(again)
-        raise AssertionError("a worker leaves")
-
-    def calls(self, keep_going: Callable[[], bool], *, again: bool) -> Iterator[int]:
-        """The calls of this worker: first those it had begun when it was ended, if it was."""
-        array = self.array
-        indices = range(self.spec.size) if not self.posting.pinned else [self._number]
-        if again:
-            for index in indices:
-                if array.owner(index) == self.name and not array.has_ended(index) and keep_going():
-                    yield index
-        if not self.posting.pinned:
-            yield from take_calls(array, self.spec.size, self.name, keep_going)
-        elif keep_going() and array.take(self._number, self.name):
-            yield self._number
+        if not pid:
+            os.close(reports)
+            signal.set_wakeup_fd(-1)
+            if sys.platform == "linux":
+                _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+                if os.getppid() != agent:
+                    os._exit(1)
+            pinned = self._number if self.posting.pinned else None
+            Worker(self.array, self.name, self.warning, end).work(pinned, again)
+        os.close(end)
+        return pid, reports
 
     # Watching it
 
@@ -146,7 +133,7 @@ class Agent:
                 self._read_reports(reports)
                 os.close(reports)
                 code = os.waitstatus_to_exitcode(status)
-                return None if code == _LEFT and self._caught else code
+                return None if code == LEFT and self._caught else code
             if "done" in self._said:  # threads that a call has left behind may keep it
                 idle_since = idle_since or time.monotonic()
                 if time.monotonic() > idle_since + _GRACE_S:
@@ -167,7 +154,7 @@ class Agent:
             os.kill(child, signal.SIGKILL)
         for number in self._caught - self._passed:
             os.kill(child, number)
-            if number == signal.SIGTERM or self._said & {"saved", "cannot save"}:
+            if number == signal.SIGTERM or "warned" in self._said:
                 self._passed.add(number)  # else again, as it may just have been forked
         if self._ends_now() and running and running.alone:
             os.kill(child, signal.SIGKILL)  # `_bury` says that it timed out
@@ -277,61 +264,6 @@ class Agent:
         if number not in self._caught:
             os.write(2, f"{self.name}: {signal.Signals(number).name} after {self._age_s():.0f} s\n".encode())
         self._caught.add(number)
-
-
-class Worker:
-    """The child: runs the calls."""
-
-    def __init__(self, agent: Agent, reports: int) -> None:
-        self._agent = agent
-        self._reports = reports
-        self._leaving = False
-        self._site: WorkSite | None = None
-
-    def work(self, again: bool) -> None:
-        """Run calls until none is left, or until it is time to leave; ends in SystemExit."""
-        agent = self._agent
-        for number in (agent.warning, signal.SIGTERM):
-            signal.signal(number, self._save)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._site = WorkSite.enter(agent.array, agent.name)
-        try:
-            for index in agent.calls(lambda: not self._leaving, again=again):
-                self._report(f"begin {index}")
-                self._report(f"end {run_call(self._site, index, agent.name).kind}")
-        except Interrupted:
-            self._leaving = True
-        if self._leaving:
-            raise SystemExit(_LEFT)
-        self._report("done")
-        raise SystemExit(0)
-
-    def _save(self, number: int, _: FrameType | None) -> None:
-        """The time of the worker is about to end: have the call save its state, if it can."""
-        site = self._site
-        if site is not None and site.process != os.getpid():
-            return  # a process that the call has forked
-        self._leaving = True
-        at_work = None if site is None else site.at_work
-        if site is None or at_work is None or site.interrupted:
-            return
-        function, arguments = at_work
-        save = getattr(function, "checkpoint", None)
-        if save is None:
-            if number != signal.SIGTERM:
-                self._report("cannot save")
-            return
-        site.interrupted = True
-        try:
-            save(*arguments)
-        except Exception:  # the user's code; what it saved before must do
-            traceback.print_exc()
-        self._report("saved")
-        raise Interrupted
-
-    def _report(self, line: str) -> None:
-        os.write(self._reports, f"{line}\n".encode())
 
 
 def _end_children() -> None:

@@ -40,6 +40,7 @@ def warning_signal() -> int:
 
 
 def _requeue(job: str) -> None:
-    done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, timeout=_REQUEUE_S)
-    if done.returncode:
+    command = ["scontrol", "requeue", job]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_REQUEUE_S, start_new_session=True)
+    if done.returncode not in (0, -signal.SIGTERM):  # when Slurm has agreed, it ends every process of the job
         raise OSError(done.stderr.strip() or f"scontrol requeue {job} ended with {done.returncode}")
