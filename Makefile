@@ -35,7 +35,7 @@ format: $(VENV)/.dev  ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev  ## Measure against the peers, installed beside in .venv-peers (under 5 minutes)
+bench: $(VENV)/.dev  ## Measure against the peers, installed beside in .venv-peers (a quarter of an hour)
 	$(BIN)/python -m tests.benchmarks
 
 check-wheel: $(VENV)/.python  ## Build the wheel and use it from an environment of its own
