@@ -16,7 +16,7 @@ from tests.benchmarks.workloads import EXCA, Seconds
 from tests.slurm.cluster import CLIENTS, Cluster, ClusterError
 
 ARRAY = str(HERE / "apps" / "exca_array.py")
-ONE_EACH, PACKED = "exca-hydra", "exca-hydra, max_workers=8"
+ONE_EACH, PACKED, OUR_ARRAY = "exca-hydra", "exca-hydra, max_workers=8", "exca-hydra, job_array without Hydra"
 
 
 @dataclass
@@ -93,6 +93,7 @@ def _measure(
             ONE_EACH: run(ONE_EACH, ours, BOUND, "-m", grid, *queue),
             PACKED: run(PACKED, ours, BOUND, "-m", grid, *queue, "infra.max_workers=8"),
             "Hydra submitit": run("Hydra submitit", peers, PLAIN, "-m", f"+{grid}", *launcher),
+            OUR_ARRAY: run(OUR_ARRAY, ours, ARRAY, cluster, str(points), "@"),
             EXCA: run(EXCA, peers, ARRAY, cluster, str(points), "@"),
         }
         return medians(rounds, commands)
