@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import io
 import os
 import pickle
 import shutil
@@ -11,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from exca.by_value import dump_by_value
 from exca.errors import SubmissionFailed
 from exca.execution._array._layout import Queue, Spec, write_file
 from exca.execution._call import Call, Shared
@@ -65,7 +64,7 @@ def write_array(place: Place, calls: Sequence[Call], around: Surroundings, queue
         if around.workdir:
             snapshot(around.workdir, place.paths.code, leave_out=place.root)
         if around.initializer:
-            write_file(place.paths.setup, _pickle(around.initializer, "the initializer of the workers"))
+            write_file(place.paths.setup, _pickle(around.initializer, "the initializer of the workers"), secret=True)
         numbers = _write_shared(place, calls)
         for index, call in enumerate(calls):
             _write_call(place, spec, index, call, numbers)
@@ -111,7 +110,8 @@ def _write_shared(place: Place, calls: Sequence[Call]) -> dict[int, int]:
         for argument in call.args:
             if isinstance(argument, Shared) and id(argument) not in numbers:
                 number = numbers[id(argument)] = len(numbers)
-                write_file(place.paths.shared(number), _pickle(argument.value, f"what the calls {call.name} share"))
+                pickled = _pickle(argument.value, f"what the calls {call.name} share")
+                write_file(place.paths.shared(number), pickled, secret=True)
     return numbers
 
 
@@ -125,7 +125,7 @@ def _write_call(place: Place, spec: Spec, index: int, call: Call, numbers: Mappi
         payload["shared"] = pickle.dumps(shared)
     if call.on_lost:
         payload["on_lost"] = _pickle(call.on_lost, f"on_lost of {call.name}")
-    write_file(paths.call, pickle.dumps(payload))
+    write_file(paths.call, pickle.dumps(payload), secret=True)
     os.symlink(os.path.relpath(f"{place.paths.tickets}/{index}", paths.folder), paths.ticket)
     if os.path.lexists(place.paths.code):
         os.symlink(os.path.relpath(place.paths.code, paths.folder), paths.code)
@@ -133,22 +133,6 @@ def _write_call(place: Place, spec: Spec, index: int, call: Call, numbers: Mappi
 
 def _pickle(content: object, what: str) -> bytes:
     try:
-        buffer = io.BytesIO()
-        _pickler_class()(buffer).dump(content)
-        return buffer.getvalue()
+        return dump_by_value(content)
     except Exception as error:  # pickling runs the user's code, which raises what it likes
         raise SubmissionFailed(f"{what} cannot be sent to another process: {error!r}") from error
-
-
-@functools.cache
-def _pickler_class() -> type[pickle.Pickler]:
-    import cloudpickle  # 25 ms, and only jobs of other processes need it
-
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-        def reducer_override(self, obj: object) -> object:
-            reduced = super().reducer_override(obj)
-            if isinstance(obj, type) and isinstance(reduced, tuple) and len(reduced) > 2:  # by value: keep its name
-                reduced[2][0]["__qualname__"] = obj.__qualname__
-            return reduced
-
-    return Pickler

@@ -17,6 +17,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig
 from pydantic import BaseModel, ConfigDict
 
+from exca.by_value import dump_by_value
 from exca.errors import InvalidInfra, UnstableIdentity
 from exca.identity import export, identify
 from exca.infra import BaseInfra
@@ -111,10 +112,8 @@ class Session:
 
     def __getstate__(self) -> bytes:
         if self._pickled is None:
-            import cloudpickle
-
             content = (Singleton.get_state(), self.context.callbacks, self.context.config_loader, self.function)
-            self._pickled = zlib.compress(cloudpickle.dumps(content), 1)
+            self._pickled = zlib.compress(dump_by_value(content), 1)
         return self._pickled
 
     def __setstate__(self, state: bytes) -> None:

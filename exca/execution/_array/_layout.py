@@ -120,6 +120,7 @@ class Queue(NamedTuple):
     tied: bool  # whether it ends with its owner, the process that started it
     keep_s: float  # how long it waits for another array of its owner once this one has ended
     private: bool  # whether the folder goes when the owner does
+    lent_slots: Sequence[str] = ()  # what the worker that submitted it holds, and does not use while it waits
 
 
 class Verdict(NamedTuple):
@@ -254,9 +255,13 @@ def _read_verdict(path: str) -> Verdict | None:
     return None if text is None else Verdict.from_text(text)
 
 
-def write_file(path: str | Path, content: bytes, *, durable: bool = False) -> None:
-    """Write a file that others cannot write to, whatever the umask: it may be a pickle."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o664)
+def write_file(path: str | Path, content: bytes, *, durable: bool = False, secret: bool = False) -> None:
+    """Write a file that others cannot write to, whatever the umask: it may be a pickle.
+
+    Nor can others read it if it is ``secret``, as what a call is given: passwords may be among it.
+    """
+    mode = 0o600 if secret else 0o664
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     with open(descriptor, "wb") as file:
         file.write(content)
         if durable:

@@ -9,6 +9,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from exca.by_value import dump_by_value
+
 __all__ = ["Raised", "describe", "dump", "load", "rebuild"]
 
 
@@ -28,10 +30,8 @@ def dump(value: object) -> bytes:
     """Pickle a value; what plain pickle cannot name (the classes of a script) goes by value."""
     try:
         return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
-    except Exception:  # pickling runs the user's code, which raises what it likes; cloudpickle has the last word
-        import cloudpickle
-
-        return bytes(cloudpickle.dumps(value))
+    except Exception:  # pickling runs the user's code, which raises what it likes; the other pickler has the last word
+        return dump_by_value(value)
 
 
 def load(pickled: bytes) -> object:
