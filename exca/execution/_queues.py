@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from exca.errors import SubmissionFailed
 from exca.execution._array._layout import Queue
+from exca.execution._array._slots import lent_slots
 from exca.execution._call import Call
 from exca.execution._job import Job
 from exca.execution._kept import KEEP_S, start_pool
@@ -111,4 +112,5 @@ class QueueExecutor:
             tied=self._tied,
             keep_s=KEEP_S if self._can_be_kept() else 0.0,
             private=place.private,
+            lent_slots=lent_slots(slots) if slots else (),
         )

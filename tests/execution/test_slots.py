@@ -10,10 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from execution_calls import PATIENCE_S, double, nap, until, wait_for
 from executor_contract import results
 
-from exca.execution import Call
+from exca.execution import Call, Resources, make_executor
 from exca.execution._array._slots import SlotPool
 from exca.execution._queues import ENVIRONMENT, Bounds, QueueExecutor
 from exca.execution._writing import Surroundings
@@ -98,6 +99,45 @@ def test_incident_17_a_killed_holder_lets_go(tmp_path: Path) -> None:
 def queue(folder: Path, share_after_s: float) -> QueueExecutor:
     bounds = Bounds(1, share_after_s=share_after_s)
     return QueueExecutor(bounds, f"{folder}/logs/%j", Surroundings(ENVIRONMENT), tied=False)
+
+
+def test_what_a_worker_lends_is_taken_though_another_array_has_the_turn(tmp_path: Path) -> None:
+    folder = str(tmp_path / "slots")
+    parent, starving = pool(tmp_path, names="a"), pool(tmp_path, names="a")
+    held = parent.acquire(starving=True)
+    assert held is not None
+    assert starving.acquire(starving=True) is None  # it has the turn from now on
+    nested, sibling = (SlotPool(folder, ["a"], 1, ["a.lent"]) for _ in range(2))
+    lent = nested.acquire(starving=True)
+    assert lent is not None
+    assert [(slot.name, slot.resource) for slot in lent] == [("a.lent", "a")]
+    assert sibling.acquire(starving=True) is None  # it is lent once
+    lent[0].close()
+    again = sibling.acquire(starving=True)
+    assert again is not None
+    for slot in (*held, *again):
+        slot.close()
+    starving.release()
+
+
+def nested_sum(folder: str, depth: int, gpus: int = 0) -> tuple[int, str]:
+    """Submit to the queue in which this runs, and wait."""
+    if not depth:
+        return 1, os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    resources = Resources(cluster="local", max_workers=None if gpus else 1, gpus_per_node=gpus or None)
+    calls = [Call(nested_sum, (folder, depth - 1, gpus)) for _ in range(2)]
+    values = [job.result() for job in make_executor(resources, f"{folder}/logs/%j").submit(calls)]
+    return sum(value for value, _ in values), values[0][1]  # type: ignore[misc]
+
+
+def test_calls_that_wait_for_what_they_submit_to_their_own_queue(tmp_path: Path) -> None:
+    assert nested_sum(str(tmp_path), 3) == (8, "")
+
+
+def test_a_call_with_a_gpu_lends_it_to_what_it_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"test-{os.getpid()}-lent"
+    monkeypatch.setenv("EXCA_LOCAL_GPUS", name)
+    assert nested_sum(str(tmp_path), 2, gpus=1) == (4, name)
 
 
 def test_a_small_array_need_not_wait_for_the_end_of_a_large_one(tmp_path: Path) -> None:

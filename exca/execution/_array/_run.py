@@ -14,7 +14,7 @@ from ._crew import Departure, Post, oom_kills
 from ._desk import Desk
 from ._layout import LOST, ArrayPaths, Queue, Spec, Verdict
 from ._serving import serve
-from ._slots import Slot, SlotPool
+from ._slots import Slot, SlotPool, lend
 from ._worker import WorkSite, report_lost, update_state
 
 __all__ = ["ArrayRun"]
@@ -64,7 +64,9 @@ class ArrayRun:
         self._idle_since: float | None = None
         self._next_beat = 0.0
         self._oom_kills = oom_kills()
-        self._slots = SlotPool(queue.slots, queue.slot_names, queue.slots_per_worker) if queue.slots else None
+        self._slots = (
+            SlotPool(queue.slots, queue.slot_names, queue.slots_per_worker, queue.lent_slots) if queue.slots else None
+        )
 
     def is_at_work(self) -> bool:
         """Whether a worker is at it; else nothing happens but what its readers ask for."""
@@ -157,8 +159,10 @@ class ArrayRun:
         self._desk.leave_to_supervisor()
         if self._slots:
             self._slots.release()
+        if self.queue.slots:
+            lend(self.queue.slots, slots)
         if self.queue.gpus:
-            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(slot.name for slot in slots)
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(slot.resource for slot in slots)
         share_at = time.monotonic() + self.queue.share_after_s
 
         def keep_going() -> bool:
