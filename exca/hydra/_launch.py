@@ -21,7 +21,9 @@ from ._launch_job import PointReturn
 from ._launch_points import Launcher, Point, Runner
 from ._launch_progress import Display, follow, progress_display
 from ._launch_report import report
+from ._launch_results import points_of
 from ._launch_sweep import SweepRefused
+from ._plugin_options import check_launcher
 
 __all__ = ["Launch", "launch_points"]
 
@@ -70,6 +72,7 @@ class Launch:
         self._launcher = launcher
         setup_globals()
         self._log_as_hydra()
+        check_launcher(launcher)
         with _refusals():
             self._runner = _runner_of(launcher)
         self.retry = "infra.mode=retry" if isinstance(self._runner, BoundRunner) else "hydra.launcher.mode=retry"
@@ -140,7 +143,7 @@ class Launch:
         todo = _sort(own)
         cached = sum(point.source == "cached" for point in own)
         if own:
-            _LOG.info("%d points: %d cached, %d to compute", len(points), cached, len(todo))
+            _LOG.info("%s: %d cached, %d to compute", points_of(len(points)), cached, len(todo))
         with progress_display(len(own), cached, wanted=self._launcher.progress) as display:
             away = [task for task in todo if task.settings.resources().cluster not in _HERE]
             lost = _submit(away)

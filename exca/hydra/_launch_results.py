@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Row", "as_text", "print_table", "varying", "write_csv"]
+from ._secrets import without_secrets
+
+__all__ = ["Row", "as_text", "points_of", "print_table", "varying", "write_csv"]
 
 _SHOWN_ROWS = 200
 _SHOWN_WIDTH = 60
@@ -21,7 +23,7 @@ class Row:
     Attributes
     ----------
     number: Hydra's job number.
-    overrides: key to value, as written.
+    overrides: key to value, as written; stars stand for secrets where the row is shown.
     value: what the task function returned, or the error of a failed point.
     status: ``"completed"`` or ``"failed"``.
     source: ``"computed"`` by this sweep, ``"cached"`` from before, ``"shared"`` with an equal point or another
@@ -60,7 +62,7 @@ def write_csv(path: Path, rows: Sequence[Row], *, append: bool) -> None:
         if not append:
             writer.writerow(["job", *keys, "value", "status", "source", "duration_s", "uid", "output_dir"])
         for row in rows:
-            values = [row.overrides.get(key, "") for key in keys]
+            values = [without_secrets(row.overrides.get(key, "")) for key in keys]
             writer.writerow(
                 [row.number, *values, as_text(row.value), row.status, row.source, row.duration_s, row.uid, row.log]
             )
@@ -81,7 +83,7 @@ def print_table(rows: Sequence[Row], csv_path: Path) -> None:
     shown = sorted(rows, key=lambda row: row.status == "failed")[-_SHOWN_ROWS:]
     for row in shown:
         colour = "red" if row.status == "failed" else ("dim" if row.source == "cached" else "")
-        cells = [str(row.number), *(row.overrides.get(key, "") for key in keys), _short(row.value)]
+        cells = [str(row.number), *(without_secrets(row.overrides.get(key, "")) for key in keys), _short(row.value)]
         cells += [row.status, row.source, _seconds(row.duration_s)]
         table.add_row(*map(escape, cells), style=colour)
     console = Console(soft_wrap=True)
@@ -93,9 +95,14 @@ def print_table(rows: Sequence[Row], csv_path: Path) -> None:
     console.print(escape(f"{_counts(rows)}; all in {csv_path}"), highlight=False)
 
 
+def points_of(count: int) -> str:
+    """``1 point``, ``2 points``."""
+    return f"{count} point{'' if count == 1 else 's'}"
+
+
 def _counts(rows: Sequence[Row]) -> str:
     sources = [row.source for row in rows]
-    parts = [f"{len(rows)} points: {sources.count('computed')} computed", f"{sources.count('cached')} cached"]
+    parts = [f"{points_of(len(rows))}: {sources.count('computed')} computed", f"{sources.count('cached')} cached"]
     if "shared" in sources:
         parts.append(f"{sources.count('shared')} shared")
     parts.append(f"{sum(row.status == 'failed' for row in rows)} failed")

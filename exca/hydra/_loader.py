@@ -131,6 +131,8 @@ class ModelLoader(ConfigLoaderImpl):
 
         Our launcher looks at the points of a sweep one by one, so that a sweep is composed without them.
         """
+        if run_mode is RunMode.MULTIRUN and any(problem.path[:1] == ("hydra",) for problem in error.problems):
+            raise error  # what was meant may decide whether anything is to run, as hydra.sweeper.dry_run
         about = {problem.origin for problem in error.problems}
         rest = [text for text in overrides if f"override {text}" not in about]
         if len(rest) == len(overrides):
@@ -206,7 +208,8 @@ class ModelLoader(ConfigLoaderImpl):
         if not values:
             return None
         base = self.composer.compose(config_name, choices, run_mode)
-        problems = unknown_keys(self.schema, unresolved(base), values)
+        data = {**unresolved(base), "hydra": OmegaConf.to_container(base.hydra, resolve=False)}
+        problems = unknown_keys(self.schema, data, values)
         return as_error(name, problems) if problems else None
 
     def _load(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> DictConfig:

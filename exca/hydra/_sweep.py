@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from ._launch import Launch
 from ._launch_points import Launcher, Point
 from ._launch_sweep import SweepFailed, SweepRefused, own_folder
+from ._plugin_options import check_options
 from ._sweep_plan import counts, print_plan, standing
 from ._sweep_points import expand, read_rows
 
@@ -30,7 +31,7 @@ class Settings:
     """What ``hydra.sweeper`` says; see the plugin's sweeper."""
 
     max_batch_size: int | None
-    params: dict[str, str]
+    params: dict[str, Any]
     dry_run: bool
     detach: bool
     max_failure_rate: float
@@ -84,6 +85,7 @@ def run_sweep(sweeper: Sweeper, arguments: Sequence[str], *, ours: bool) -> list
     SweepRefused
         if the sweep cannot be run as it is configured.
     """
+    check_options(Settings, sweeper.options, sweeper.config)
     settings = Settings(**sweeper.options)
     overrides = _overrides_of(sweeper, settings, arguments)
     if not ours:

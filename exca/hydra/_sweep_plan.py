@@ -13,6 +13,8 @@ from exca.policy import Action
 
 from ._launch_points import Point
 from ._launch_report import keys_of
+from ._launch_results import points_of
+from ._secrets import without_secrets
 
 __all__ = ["counts", "print_plan", "standing"]
 
@@ -47,7 +49,7 @@ def standing(point: Point) -> str:
 def counts(standings: Sequence[str]) -> str:
     """Say how many points stand where: ``6 points: 4 cached, 2 missing``."""
     found = Counter(standings)
-    return f"{len(standings)} points: " + ", ".join(f"{count} {name}" for name, count in found.items())
+    return f"{points_of(len(standings))}: " + ", ".join(f"{count} {name}" for name, count in found.items())
 
 
 def print_plan(points: Sequence[Point]) -> None:
@@ -62,9 +64,10 @@ def print_plan(points: Sequence[Point]) -> None:
     for name in ("job", *keys, "status", "resources", "uid"):
         table.add_column(escape(name), overflow="fold")
     for point, where in list(zip(points, standings, strict=True))[:_SHOWN]:
-        values = keys_of(point.overrides)
+        given = keys_of(point.overrides)
+        values = [without_secrets(given.get(key, "")) for key in keys]
         uid = "" if point.task is None else point.task.uid
-        cells = [str(point.number), *(values.get(key, "") for key in keys), where, _resources(point), uid]
+        cells = [str(point.number), *values, where, _resources(point), uid]
         table.add_row(*map(escape, cells), style="dim" if where == "cached" else "")
     console = Console(soft_wrap=True)
     if not console.is_terminal:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from ._launch_sweep import SweepRefused
 from ._parsing import parse
 
 __all__ = ["expand", "read_rows"]
+
+_KEY = re.compile(r"[^\s;,='\"]+")
 
 Choice = tuple[str, ...]
 """Overrides that are given together."""
@@ -120,7 +124,10 @@ def read_rows(path: Path) -> list[Choice]:
             raise SweepRefused(f"{place}: {str(error).splitlines()[0]}") from error
         swept = next((override for override in parsed if override.is_sweep_override()), None)
         if swept is not None:
-            raise SweepRefused(f"{place}: {swept.input_line} is a sweep, not a value; a list is written [a,b]")
+            raise SweepRefused(
+                f"{place}: {swept.input_line} is a sweep, not a value; a list is written [a,b], "
+                "a text with a comma 'a,b' (with quotes in the cell)"
+            )
         rows.append(choice)
     if not rows:
         raise SweepRefused(f"hydra.sweeper.points={path}: there are no points in it")
@@ -128,10 +135,13 @@ def read_rows(path: Path) -> list[Choice]:
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[str, Choice]]:
-    reader = csv.reader(text.splitlines(), skipinitialspace=True)
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
     header = [name.strip() for name in next(reader, [])]
     if not all(header) or len(set(header)) < len(header):
         raise SweepRefused(f"{path}:1: every column needs a key of its own in the header")
+    odd = next((name for name in header if not _KEY.fullmatch(name)), None)
+    if odd is not None:
+        raise SweepRefused(f"{path}:1: {odd!r} is no key; columns are separated by commas")
     for cells in reader:
         place = f"{path}:{reader.line_num}"
         if not any(cell.strip() for cell in cells):

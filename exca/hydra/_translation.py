@@ -24,6 +24,7 @@ from ._forms import classes
 from ._parsing import key_path
 from ._problems import Problem, raise_problems
 from ._schema import Path, Schema, Site, Tree
+from ._text import MISSING
 
 __all__ = ["chosen_by_hand", "is_plain_value", "sites_at", "translated", "unaliased"]
 
@@ -142,6 +143,8 @@ def _choice(site: Site, override: Override) -> Override | None:
     name = _option_name(site, value)
     if name is None and override.key_or_group == site.group and isinstance(value, int | float):
         name = str(override.input_line).partition("=")[2].strip()  # Hydra looks for a file of that name
+    if name is None and isinstance(value, str) and value not in ("", MISSING) and "${" not in value:
+        name = value  # a file's, or a mistake; Hydra knows
     if name is None or (name == value and override.key_or_group == site.group):
         return None
     return replace(_group(site, name), input_line=override.input_line)

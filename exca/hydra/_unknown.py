@@ -24,17 +24,17 @@ def unknown_keys(schema: Schema, data: Mapping[str, Any], overrides: Sequence[Ov
     schema
         The schema of the model.
     data
-        Plain data of the config without these overrides.
+        Plain data of the config without these overrides, with or without Hydra's own node.
     overrides
         Overrides of values.
     """
     problems = []
     for override in overrides:
         path = key_path(override)
-        if override.type is not OverrideType.CHANGE or path is None or path[0] == "hydra":
+        if override.type is not OverrideType.CHANGE or path is None:
             continue
         if not _exists(data, path):
-            advice = explain(schema, data, path)
+            advice = _of_hydra(data, path) if path[0] == "hydra" else explain(schema, data, path)
             problems.append(Problem(path, "no such key", origin=f"override {override.input_line}", hint=advice))
     return list(dict.fromkeys(problems))
 
@@ -59,6 +59,16 @@ def unknown_option(overrides: Sequence[Override], error: MissingConfigException)
                 origin=f"override {override.input_line}",
                 hint=f"did you mean {override.key_or_group}={match}?" if match else None,
             )
+    return None
+
+
+def _of_hydra(data: Any, path: Sequence[str]) -> str | None:
+    """Advise about a key of Hydra's own node, or of a plugin's."""
+    for depth, key in enumerate(path):
+        if not isinstance(data, Mapping) or key not in data:
+            match = closest(key, list(data)) if isinstance(data, Mapping) else None
+            return f"did you mean {'.'.join([*path[:depth], match])}?" if match else None
+        data = data[key]
     return None
 
 

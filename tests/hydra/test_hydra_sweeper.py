@@ -12,6 +12,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra_shell import Shell
+from warm_python import FreshPython
 
 from exca.hydra._launch_sweep import SweepRefused
 from exca.hydra._sweep import Settings
@@ -21,8 +22,8 @@ pytest.importorskip("hydra_plugins.hydra_exca", reason="the plugin is not instal
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
+def shell(python: FreshPython, tmp_path: Path) -> Shell:
+    return Shell(python, tmp_path)
 
 
 def points(*texts: str, **options: tp.Any) -> list[list[str]]:
@@ -89,6 +90,8 @@ def test_rows_of_a_json_file_keep_their_types(tmp_path: Path) -> None:
         ("p.csv", "x,y\n1\n", "p.csv:2: 1 cells under 2 keys"),
         ("p.csv", "x,x\n1,2\n", "p.csv:1: every column needs a key of its own"),
         ("p.csv", 'x\n"1,2"\n', r"p.csv:2: x=1,2 is a sweep"),
+        ("p.csv", 'x\n"a, b"\n', r"p.csv:2: .* a text with a comma 'a,b'"),
+        ("p.csv", "x;y\n1;2\n", "p.csv:1: 'x;y' is no key; columns are separated by commas"),
         ("p.csv", "x\n[1\n", "p.csv:2: "),
         ("p.csv", "x\n", "no points in it"),
         ("p.json", "{", "not JSON"),

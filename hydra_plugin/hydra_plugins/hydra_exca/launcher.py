@@ -65,7 +65,7 @@ class ExcaLauncher(Launcher):
     ) -> None:
         self.folder = folder
         self.progress = progress
-        self.exclude = list(exclude)
+        self.exclude = [exclude] if isinstance(exclude, str) else list(exclude)
         self.failure_value = failure_value
         self.fields = {name: value for name, value in fields.items() if value is not None}
 
