@@ -113,15 +113,30 @@ class Catalog:
         keys: what to look for.
         expected: how many keys will be looked for in all, if these are but some of them.
         """
-        unread = sum(end - start for segment in self.segments.values() for start, end in segment.unread)
-        if not self._complete and unread < max(len(keys), expected) * _LOOKUP_BYTES:
-            self.load_all()
+        self._load_if_cheaper(max(len(keys), expected))
         if self._complete and len(self.segments) == 1:  # nothing to compare
             (segment,) = self.segments.values()
             hits = ((key, segment.tail.get(key)) for key in keys)
             return {key: (hit[0], segment, hit[1]) for key, hit in hits if hit is not None and hit[1] != DELETED}
         spots = ((key, self.find(key)) for key in keys)
         return {key: spot for key, spot in spots if spot is not None}
+
+    def stored_among(self, keys: list[str]) -> set[str]:
+        """Those keys that are stored, as far as is known."""
+        self._load_if_cheaper(len(keys))
+        segments = self.segments.values()
+        if not self._complete or any(segment.deletes for segment in segments):
+            return set(self.find_many(keys))
+        wanted = frozenset(keys)
+        return set().union(*(wanted & segment.tail.keys() for segment in segments))
+
+    def _load_if_cheaper(self, count: int) -> None:
+        """Read all logs, if that takes less than to find so many keys by tables."""
+        if self._complete:
+            return
+        unread = sum(end - start for segment in self.segments.values() for start, end in segment.unread)
+        if unread < count * _LOOKUP_BYTES:
+            self.load_all()
 
     def spots(self) -> dict[str, Spot]:
         """All keys, in the order in which their present values were written."""
@@ -187,6 +202,7 @@ class Catalog:
         self.clock = sequence
         self._changes += 1
         own.tail[key] = (sequence, at)
+        own.deletes |= at == DELETED
         own.end = own.size = writer.end
         own.last = sequence
         if not self._complete:

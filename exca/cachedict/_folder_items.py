@@ -118,7 +118,7 @@ class FolderItems:
         # docstring inherited
         with self._lock:
             self.refresh()
-            return set(self._catalog.find_many(list(keys)))
+            return self._catalog.stored_among(list(keys))
 
     def keys(self) -> list[str]:
         # docstring inherited

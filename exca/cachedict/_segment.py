@@ -33,6 +33,7 @@ class Segment:
     unread: the parts of the log that only the tables tell of.
     end: up to where the log is known.
     last: the largest sequence number seen in it.
+    deletes: whether the part of the log that was read holds a deletion.
     closed: whether its writer has said that nothing follows.
     dead: bytes that its records have made useless, as its writer counted them.
     damaged: positions of lines that cannot be read, or whose payloads are not there.
@@ -45,6 +46,7 @@ class Segment:
         "damaged",
         "data",
         "dead",
+        "deletes",
         "end",
         "last",
         "log",
@@ -64,7 +66,7 @@ class Segment:
         self.blocks: list[Block] = []
         self.unread: list[tuple[int, int]] = []
         self.end = self.size = self.last = self.dead = 0
-        self.closed = False
+        self.closed = self.deletes = False
         self.damaged: set[int] = set()
         self._header: Record = {}
 
@@ -239,6 +241,8 @@ class Segment:
                 known = tail.get(key)
                 if known is None or known[0] < sequence:
                     tail[key] = (sequence, DELETED if deleted else at)
+                if deleted:
+                    self.deletes = True
                 if sequence > last:
                     last = sequence
                 if found:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import secrets
 import threading
@@ -24,6 +25,7 @@ __all__ = ["Claims", "FolderClaims", "MemoryClaims", "Others", "Registry"]
 
 _TURN: Final = "turn.json"
 _LONGEST_PAUSE_S: Final = 0.005
+_ALIVE_S: Final = 0.05  # who was alive a moment ago is taken to be alive
 
 
 class Claims(Protocol):
@@ -65,6 +67,12 @@ class Others:
     def __contains__(self, key: object) -> bool:
         return any(key in taken for taken in self.keys)
 
+    def without(self, keys: list[str]) -> list[str]:
+        """Those keys that none of them has taken."""
+        for taken in self.keys:
+            keys = [key for key in keys if key not in taken]
+        return keys
+
 
 class FolderClaims:
     """Claims in a folder that the processes share.
@@ -83,7 +91,7 @@ class FolderClaims:
         self._name = secrets.token_hex(8)
         self._note: Claim | None = None
         self._writer = KeyWriter(os.path.join(folder, f"{self._name}.keys"), permissions)
-        self._readers: dict[str, tuple[KeyReader, ClaimWatch]] = {}
+        self._others: dict[str, _Other] = {}
         self._remote: bool | None = None
         self._turn_watched: ClaimWatch | None = None
 
@@ -136,18 +144,20 @@ class FolderClaims:
         except (FileNotFoundError, NotADirectoryError):
             names = []
         present = {name.removesuffix(".keys") for name in names} - {self._name}
-        for name in self._readers.keys() - present:
-            del self._readers[name]
+        for name in self._others.keys() - present:
+            del self._others[name]
         for name in present:
             stem = os.path.join(self._folder, name)
-            reader, watch = self._readers.setdefault(name, (KeyReader(f"{stem}.keys"), ClaimWatch(f"{stem}.json")))
-            keys = reader.refresh()
-            if not watch.alive():
+            other = self._others.get(name)
+            if other is None:
+                other = self._others[name] = _Other(stem)
+            keys = other.reader.refresh()
+            if not other.alive():
                 abandoned += keys
-                del self._readers[name]
+                del self._others[name]
                 with contextlib.suppress(OSError):  # not ours to remove
                     remove_quietly(f"{stem}.keys")
-        return Others((reader.keys for reader, _ in self._readers.values()), abandoned)
+        return Others((other.reader.keys for other in self._others.values()), abandoned)
 
     def take(self, keys: Iterable[str]) -> None:
         with self._explained():
@@ -174,6 +184,25 @@ class FolderClaims:
         note, self._note = self._note, None
         if note is not None:
             note.release()
+
+
+class _Other:
+    """Another claimant."""
+
+    def __init__(self, stem: str) -> None:
+        self.reader = KeyReader(f"{stem}.keys")
+        self._watch = ClaimWatch(f"{stem}.json")
+        self._seen_alive = -math.inf
+
+    def alive(self) -> bool:
+        """Whether it is alive, or was just now."""
+        now = time.monotonic()
+        if now - self._seen_alive < _ALIVE_S:
+            return True
+        if not self._watch.alive():
+            return False
+        self._seen_alive = now
+        return True
 
 
 class Registry:

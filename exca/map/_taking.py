@@ -10,10 +10,10 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from exca.map._claims import Claims
+from exca.map._claims import Claims, Others
 from exca.map._marks import Marks
 from exca.map._patrol import PATROL
 from exca.map._work import Work
@@ -21,8 +21,10 @@ from exca.map._work import Work
 __all__ = ["Taker"]
 
 AIM_S: Final = 0.2  # work that a streaming method takes at once
-LEAST_S: Final = 0.02  # work that is not worth being shared further
-GROWTH: Final = 32  # of what is taken over what was taken before, at most: the first item may have been a light one
+SHARED_S: Final = 0.05  # work that is not worth being shared more than once
+LEAST_S: Final = 0.02  # work that is not worth being shared at all
+FIRST: Final = 16  # items at first, when nothing is known of the pace
+GROWTH: Final = 32  # of what is taken over what was taken before, at most: the first items may have been light ones
 HOLD_S: Final = 0.5  # time after which what was not begun goes back
 
 
@@ -133,11 +135,12 @@ class Taker:
         return self._claim_some(owed, stored, ignore_others=True)
 
     def _claim_some(self, owed: int, stored: int, *, ignore_others: bool) -> bool:
+        self._work.cache.refresh()  # most of what others have stored is read while nobody waits for it
         with self._claims.turn():
             others = self._claims.others()  # before the cache: who stores, then lets go, is seen in one of them
             self._peers = max(self._workers, others.count + 1)
             wanted = self._wanted(owed, stored)
-            picked = self._pick(wanted, () if ignore_others else others, others.abandoned)
+            picked = self._pick(wanted, None if ignore_others else others, others.abandoned)
             if picked:
                 self._claims.take(picked)
         with self._lock:
@@ -148,7 +151,7 @@ class Taker:
             PATROL.watch(self)
         return bool(picked)
 
-    def _pick(self, wanted: int, taken: Container[str], abandoned: Container[str]) -> list[str]:
+    def _pick(self, wanted: int, others: Others | None, abandoned: frozenset[str]) -> list[str]:
         """Some of the items that wait; those that others are at are set aside."""
         waiting = self._waiting
         picked: list[str] = []
@@ -157,18 +160,28 @@ class Taker:
         while waiting and len(picked) < wanted:
             block = [waiting.popleft() for _ in range(min(len(waiting), size))]
             size *= 4  # where others have been, there may be nothing left for long
-            self.elsewhere += [key for key in block if key in taken]  # stored or not: that is looked up later
-            rest: list[str] = []
-            for key in self._work.open_among([key for key in block if key not in taken], self._marks):
-                if key in abandoned:
-                    last.append(key)  # it may have been the end of who was at it
-                else:
-                    (picked if len(picked) < wanted else rest).append(key)
-            waiting.extendleft(reversed(rest))
+            free = self._set_aside(block, others)
+            if not free:
+                continue
+            left = self._work.open_among(free, self._marks)
+            if not abandoned.isdisjoint(left):
+                last += [key for key in left if key in abandoned]  # it may have been the end of who was at it
+                left = [key for key in left if key not in abandoned]
+            room = wanted - len(picked)
+            picked += left[:room]
+            waiting.extendleft(reversed(left[room:]))
         if last and not picked:
             picked, last = last[:wanted], last[wanted:]
         waiting.extend(last)
         return picked
+
+    def _set_aside(self, keys: list[str], others: Others | None) -> list[str]:
+        """Those keys that others are not at; the rest is looked up later, be it stored or not."""
+        free = keys if others is None else others.without(keys)
+        if len(free) < len(keys):
+            known = frozenset(free)
+            self.elsewhere += [key for key in keys if key not in known]
+        return free
 
     def _wanted(self, owed: int, stored: int) -> int:
         """How many items to take now."""
@@ -176,13 +189,15 @@ class Taker:
         if not self._streams:
             return max(1, share)
         before, since = self._pace
+        fair = share if self._peers == 1 else share // 2  # what others take in the meantime is theirs
         most, least = self._size * GROWTH, 1
-        if stored > before:
+        if not most:
+            self._size = FIRST
+        elif stored > before:
             pace = (stored - before) / max(time.monotonic() - since, 1e-6)
             self._size = min(most, int(pace * AIM_S))
-            least = min(most, int(pace * LEAST_S))
+            least = min(most, max(int(pace * LEAST_S), min(int(pace * SHARED_S), share)))
         elif owed:  # the method reads ahead: nothing is known of its pace
             self._size = most
-        fair = share if self._peers == 1 else share // 2  # what others take in the meantime is theirs
         self._size = max(1, min(max(least, min(self._size, fair)), self._share - owed))
         return self._size
