@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import typing as tp
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
+from warm_python import FreshPython
 
 STUDY = """
 import pydantic, exca
@@ -27,18 +28,21 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "exca.cli", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+Run = tp.Callable[..., CompletedProcess[str]]
 
 
-def test_a_single_run_prints_the_value(folder: Path) -> None:
-    done = run(folder, "run", "study:Study", "x=4")
+@pytest.fixture
+def run(python: FreshPython, folder: Path) -> Run:
+    return lambda *words: python.run("-m", "exca.cli", *words, cwd=folder)
+
+
+def test_a_single_run_prints_the_value(run: Run) -> None:
+    done = run("run", "study:Study", "x=4")
     assert (done.returncode, done.stdout) == (0, "8\n"), done.stderr
 
 
-def test_a_sweep_has_its_table(folder: Path) -> None:
-    done = run(folder, "run", "study:Study", "-m", "x=1,2")
+def test_a_sweep_has_its_table(run: Run) -> None:
+    done = run("run", "study:Study", "-m", "x=1,2")
     assert done.returncode == 0, done.stderr
     assert "2 points: 2 computed" in done.stdout
 
@@ -54,13 +58,13 @@ def test_a_sweep_has_its_table(folder: Path) -> None:
         (["walk"], "invalid choice"),
     ],
 )
-def test_mistakes_are_explained_without_a_traceback(folder: Path, words: list[str], text: str) -> None:
-    done = run(folder, *words)
+def test_mistakes_are_explained_without_a_traceback(run: Run, words: list[str], text: str) -> None:
+    done = run(*words)
     assert done.returncode != 0
     assert text in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_help_and_version(folder: Path) -> None:
-    assert "COMMAND" in run(folder, "--help").stdout
-    assert run(folder, "--version").stdout.startswith("exca-hydra ")
+def test_help_and_version(run: Run) -> None:
+    assert "COMMAND" in run("--help").stdout
+    assert run("--version").stdout.startswith("exca-hydra ")

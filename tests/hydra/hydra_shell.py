@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from warm_python import FreshPython
 
 APP = Path(__file__).parent / "launch_app" / "sweep_app.py"
 
@@ -31,7 +32,8 @@ class Sweep:
 class Shell:
     """Starts the app in a folder of its own."""
 
-    def __init__(self, folder: Path, app: Path = APP) -> None:
+    def __init__(self, python: FreshPython, folder: Path, app: Path = APP) -> None:
+        self.python = python
         self.folder = folder
         self.app = app
         self.count = 0
@@ -42,10 +44,7 @@ class Shell:
         return [sys.executable, str(self.app), "-m", *overrides, f"trace={self.folder / 'trace'}", sweep_dir]
 
     def sweep(self, *overrides: str, **env: str) -> Sweep:
-        command = self.command(*overrides)
-        done = subprocess.run(
-            command, cwd=self.folder, env=os.environ | env, capture_output=True, text=True, check=False, timeout=120
-        )
+        done = self.python.run(*self.command(*overrides)[1:], cwd=self.folder, env=os.environ | env)
         folder = self.folder / f"sweep{self.count}"
         table = folder / "results.csv"
         rows = list(csv.DictReader(table.read_text().splitlines())) if table.exists() else []

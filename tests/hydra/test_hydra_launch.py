@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from hydra_shell import APP, Shell
+from warm_python import FreshPython
 
 from exca.hydra._launch_results import Row, print_table, write_csv
 
@@ -22,8 +23,8 @@ pytest.importorskip("hydra_plugins.hydra_exca", reason="the plugin is not instal
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
+def shell(python: FreshPython, tmp_path: Path) -> Shell:
+    return Shell(python, tmp_path)
 
 
 @pytest.mark.parametrize("cluster", ["inline", "local"])
@@ -152,8 +153,8 @@ def test_basic_launcher_and_sweeper_can_still_be_chosen(shell: Shell) -> None:
 
 
 def test_a_single_run_needs_no_launcher(shell: Shell) -> None:
-    command = [sys.executable, str(APP), "x=2", f"trace={shell.folder / 'trace'}", "infra.folder=.exca"]
-    subprocess.run(command, cwd=shell.folder, check=True, capture_output=True)
+    words = ["x=2", f"trace={shell.folder / 'trace'}", "infra.folder=.exca"]
+    shell.python.run(str(APP), *words, cwd=shell.folder).check_returncode()
     assert shell.sweep("x=2,3").column("source") == ["cached", "computed"], "and shares its result with sweeps"
 
 

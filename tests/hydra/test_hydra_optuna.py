@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 import yaml
 from hydra_shell import APP, Shell
+from warm_python import FreshPython
 
 pytest.importorskip("hydra_plugins.hydra_exca", reason="the plugin is not installed")
 
 
 @pytest.fixture
-def searching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+def searching(python: FreshPython, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     path = [str(APP.with_name("plugins")), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
-    return Shell(tmp_path)
+    return Shell(python, tmp_path)
 
 
 @pytest.mark.parametrize("sweeper", ["LikeAx", pytest.param("LikeNevergrad", marks=pytest.mark.slow)])
@@ -44,9 +45,9 @@ def test_a_failure_can_be_a_bad_value_to_such_a_study(searching: Shell, sweeper:
 
 
 @pytest.mark.slow
-def test_an_optuna_study_with_a_killed_and_a_raising_trial(tmp_path: Path) -> None:
+def test_an_optuna_study_with_a_killed_and_a_raising_trial(python: FreshPython, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="hydra-optuna-sweeper is not installed")
-    shell = Shell(tmp_path)
+    shell = Shell(python, tmp_path)
     words = ["hydra/sweeper=optuna", "hydra/sweeper/sampler=tpe", "hydra.sweeper.sampler.seed=1"]
     words += ["hydra.sweeper.n_trials=40", "hydra.sweeper.n_jobs=8", "hydra.sweeper.max_failure_rate=0.5"]
     words += ["lr=interval(0.001,0.1)", "infra=local", "kill_call=7", "fail_call=12"]

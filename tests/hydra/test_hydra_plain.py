@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from hydra_shell import APP, Shell, Sweep
+from warm_python import FreshPython
 
 from exca.errors import InvalidInfra, UnstableIdentity
 from exca.hydra._launch_carried import AppName
@@ -35,8 +36,8 @@ class PlainShell(Shell):
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> PlainShell:
-    return PlainShell(tmp_path, APP.with_name("plain_app.py"))
+def shell(python: FreshPython, tmp_path: Path) -> PlainShell:
+    return PlainShell(python, tmp_path, APP.with_name("plain_app.py"))
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
@@ -165,8 +166,10 @@ def test_a_plan_of_a_plain_app(shell: PlainShell) -> None:
 
 
 @pytest.mark.parametrize("cluster", [INLINE, pytest.param(LOCAL, marks=pytest.mark.slow)])
-def test_a_model_without_infra_is_the_identity_of_its_apps_function(tmp_path: Path, cluster: str) -> None:
-    shell = PlainShell(tmp_path, APP.with_name("bare_app.py"))
+def test_a_model_without_infra_is_the_identity_of_its_apps_function(
+    python: FreshPython, tmp_path: Path, cluster: str
+) -> None:
+    shell = PlainShell(python, tmp_path, APP.with_name("bare_app.py"))
     for source in ("computed", "cached"):
         done = shell.run(cluster, "x=2,3")
         assert done.code == 0, done.err + done.out
