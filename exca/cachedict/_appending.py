@@ -40,6 +40,11 @@ class Appender:
         self._writer: SegmentWriter | None = None
         self._closing: weakref.finalize[[], Appender] | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a segment that more can be appended to."""
+        return self._writer is not None
+
     def prepare_folder(self, key: str, value: object) -> None:
         """Create the folder for an item.
 

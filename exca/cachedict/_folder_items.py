@@ -16,6 +16,7 @@ from exca.cachedict._appending import Appender
 from exca.cachedict._catalog import Catalog, Spot
 from exca.cachedict._compaction import compact
 from exca.cachedict._formats import dump, load
+from exca.cachedict._open_segments import OPEN_SEGMENTS
 from exca.cachedict._payloads import CollectedPayloads, ShortPayload, StoredPayloads
 from exca.cachedict._ram import KeptValues
 from exca.cachedict._records import PLAIN, Record
@@ -94,10 +95,13 @@ class FolderItems:
             value, sink, folder=self._folder, cache_type=self._cache_type, permissions=self._permissions, key=key
         )
         with self._lock:
+            was_open = self._appender.is_open
             sequence = self._appender.append(key, info, sink.parts, value)
             self._refreshed = True
             if self._kept is not None:
                 self._kept.keep_written(key, value, sequence, self._catalog.epoch)
+        if not was_open:
+            OPEN_SEGMENTS.add(self)
 
     def remove(self, key: str) -> bool:
         # docstring inherited
@@ -107,7 +111,8 @@ class FolderItems:
             self._appender.delete(key)
             if self._kept is not None:
                 self._kept.values.pop(key, None)
-            return True
+        OPEN_SEGMENTS.add(self)
+        return True
 
     def contains(self, key: str) -> bool:
         # docstring inherited
@@ -158,6 +163,16 @@ class FolderItems:
         # docstring inherited
         with self._lock:
             self._appender.close()
+
+    def retire(self) -> bool:
+        """Complete the segment, if no other thread is at work here."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self._appender.close()
+        finally:
+            self._lock.release()
+        return True
 
     def forget_parent(self) -> None:
         """In a forked child: locks may be held by threads that are no more, and the segment is the parent's."""
@@ -301,6 +316,7 @@ _ALL: weakref.WeakSet[FolderItems] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
+    OPEN_SEGMENTS.forget_parent()
     for items in list(_ALL):
         items.forget_parent()
 

@@ -68,8 +68,12 @@ def results_of(method: Callable[..., Any], config: object, items: Iterable[Any])
         if it returns something that is not one result for each item.
     """
     results = method(config, items)
-    # Of a dict or a set, iteration gives something else than results in order; of a string, letters.
-    if isinstance(results, (str, bytes, dict, set, frozenset)) or not hasattr(results, "__iter__"):
+    # Of a dict, a set or a table, iteration gives something else than results in order; of a string, letters.
+    if (
+        isinstance(results, (str, bytes, collections.abc.Mapping, set, frozenset))
+        or hasattr(results, "columns")
+        or not hasattr(results, "__iter__")
+    ):
         raise WrongNumberOfResults(
             f"{method.__qualname__} returned {type(results).__name__}, not one result for each item: yield each "
             "result, in the order of the items, or return them in a list"

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Container, Iterator, Sequence
 from typing import Any, Final
 
-from exca.errors import WrongNumberOfResults
+from exca.errors import ResultNotStored, WrongNumberOfResults
 from exca.map._calling import results_of, wants_stream
 from exca.map._claims import Claims
 from exca.map._marks import Marks
@@ -178,7 +178,9 @@ class Drain:
         self._out.clear()
         if self.error is None:
             self.error = error
-        if not self._tolerant or not self._taken:
+        # A disk that takes nothing is not the item's fault: all others would be computed in vain.
+        no_room = isinstance(error, ResultNotStored) and isinstance(error.__cause__, OSError)
+        if no_room or not self._tolerant or not self._taken:
             self._name(error, keys)
             raise error
         if len(keys) > 1:
@@ -200,9 +202,9 @@ class Drain:
         keys = [*self._doubtful, *self._out]
         shown = ", ".join(map(repr, keys[:5])) + (", ..." if len(keys) > 5 else "")
         return WrongNumberOfResults(
-            f"{self.work.function.__qualname__} gave {what}: {got} for {self._taken}. It must yield one result "
-            "for each item, in order. Which result belongs to which of these items is not known, so none of them is "
-            f"kept: {shown}"
+            f"{self.work.function.__qualname__} gave {what}: {got} for {self._taken}. It must take its items from "
+            "what it is given, and yield one result for each, in order. "
+            + (f"Which result belongs to which of these items is not known, so none is kept: {shown}" if keys else "")
         )
 
     def _give_back(self) -> None:

@@ -17,7 +17,7 @@ from exca.map._calling import results_of, wants_stream
 from exca.map._claims import Claims, FolderClaims, MemoryClaims, Registry
 from exca.map._drain import Drain, enclosing
 from exca.map._here import compute_here, compute_nested, wait_for_others
-from exca.map._keys import ItemRules
+from exca.map._keys import ItemRules, warn_of_collisions
 from exca.map._marks import Marks
 from exca.map._opening import open_folder, prepare_folder
 from exca.map._progress import progress_of
@@ -125,7 +125,7 @@ class ItemMap(Computation):
             what the method raised.
         """
         self.identity  # noqa: B018 - refuses a config that was changed in place
-        items = items if isinstance(items, (list, tuple)) else list(items)
+        items = self._listed(items)
         parent = enclosing(self.place)
         if parent is not None:
             return self._nested(items, parent)
@@ -140,8 +140,21 @@ class ItemMap(Computation):
         self._check()
         missing = self._missing(keys)
         if missing:
-            self._compute(missing, dict(zip(reversed(keys), reversed(items), strict=True)), len(keys))
+            named = dict(zip(reversed(keys), reversed(items), strict=True))
+            if len(named) < len(keys):
+                warn_of_collisions(keys, items, named, self.method.title)
+            self._compute(missing, named, len(keys))
         return read(self.cache, keys, self.method.title)
+
+    def _listed(self, items: Iterable[Any]) -> Sequence[Any]:
+        if isinstance(items, (list, tuple)):
+            return items
+        if not hasattr(items, "__iter__") and not hasattr(items, "__getitem__"):
+            raise TypeError(
+                f"{self.method.title} takes many items (a list, a generator, ...), not {items!r:.200} of type "
+                f"{type(items).__qualname__}: a single one goes into a list"
+            )
+        return list(items)
 
     def _missing(self, keys: Sequence[str]) -> list[str]:
         if self.settings.mode != "force":

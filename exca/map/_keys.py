@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, Final
 
 from exca.errors import UnstableIdentity
 
-__all__ = ["MIN_LENGTH", "ItemRules", "shortened"]
+__all__ = ["MIN_LENGTH", "ItemRules", "shortened", "warn_of_collisions"]
 
 _DIGEST_BYTES: Final = 16
 # "-" and the digest, and something to read before them
 MIN_LENGTH: Final = 2 * _DIGEST_BYTES + 1 + 7
+_COMPARABLE: Final = (str, bytes, int, float, tuple, PurePath)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,11 @@ class ItemRules:
         UnstableIdentity
             if a name is no string, or holds the address of an object, which differs from process to process.
         """
-        keys = list(map(self.item_uid, items))
+        try:
+            keys = list(map(self.item_uid, items))
+        except Exception as error:
+            error.add_note(f"while item_uid of {what} was naming one of {len(items)} items")
+            raise
         if not keys:
             return keys
         try:
@@ -65,6 +72,36 @@ class ItemRules:
                     f"item_uid of {what} gave {key!r} ({type(key).__name__}) for the item {item!r:.200}: "
                     "it must return a str, such as item_uid=str"
                 )
+
+
+def warn_of_collisions(keys: Sequence[str], items: Sequence[Any], named: Mapping[str, Any], what: str) -> None:
+    """Warn if two items of a call that certainly differ have one name: both get the result of the first.
+
+    Parameters
+    ----------
+    keys, items: as in `ItemRules.keys`.
+    named: the item that each name stands for.
+    what: the method.
+    """
+    for key, item in zip(keys, items, strict=True):
+        if _certainly_differ(item, named[key]):
+            warnings.warn(
+                f"item_uid of {what} gives {key!r} for both {named[key]!r:.200} and {item!r:.200}: they count as one "
+                "item, whose result is that of the first. If they are not the same, let item_uid tell them apart.",
+                UserWarning,
+                stacklevel=4,  # of the call of the method
+            )
+            return
+
+
+def _certainly_differ(one: Any, other: Any) -> bool:
+    """Of values whose comparison means something; False of all others."""
+    if one is other or not (isinstance(one, _COMPARABLE) and isinstance(other, _COMPARABLE)):
+        return False
+    try:
+        return type(one) is not type(other) or bool(one != other and repr(one) != repr(other))  # NaN is not NaN
+    except Exception:  # an array in a tuple
+        return False
 
 
 def shortened(key: str, max_length: int) -> str:

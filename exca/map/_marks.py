@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Iterable, Sequence
@@ -38,7 +39,8 @@ class Marks:
             if kind not in self._writers:
                 path = os.path.join(self._folder, f"{secrets.token_hex(8)}.{kind}")
                 self._writers[kind] = KeyWriter(path)
-            self._writers[kind].append(keys)
+            with contextlib.suppress(OSError):  # others may do it again; what went wrong before must be told
+                self._writers[kind].append(keys)
         self._own[kind].update(keys)
 
     def refresh(self) -> None:

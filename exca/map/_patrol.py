@@ -27,16 +27,21 @@ class _Patrol:
         self._lock = threading.Lock()
         self._holders: weakref.WeakSet[_Holder] = weakref.WeakSet()
         self._running = False
-        self._pid = 0
 
     def watch(self, holder: _Holder) -> None:
         """Look after a holder until it is forgotten."""
         with self._lock:
             self._holders.add(holder)
-            if self._running and self._pid == os.getpid():  # threads do not survive a fork
+            if self._running:
                 return
-            self._running, self._pid = True, os.getpid()
+            self._running = True
             threading.Thread(target=self._walk, name="exca-maps", daemon=True).start()
+
+    def forget_parent(self) -> None:
+        """In a forked child: the lock may be held, and what is held is the parent's."""
+        self._lock = threading.Lock()
+        self._holders = weakref.WeakSet()
+        self._running = False
 
     def forget(self, holder: _Holder) -> None:
         """It has come to its end."""
@@ -61,3 +66,4 @@ class _Patrol:
 
 
 PATROL: Final = _Patrol()
+os.register_at_fork(after_in_child=PATROL.forget_parent)

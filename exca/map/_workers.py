@@ -162,7 +162,10 @@ class _Round:
             make_folder(run, self.items.settings.permissions)
             _clear_old_runs(os.path.dirname(run))
         except OSError as error:
-            raise ResultNotStored(f"{run} cannot be made, so nothing was computed: {error}") from error
+            raise ResultNotStored(
+                f"{run} cannot be made, so nothing was computed: {error}. Make room or ask for write access, set "
+                "infra.folder to a folder of yours, or use mode='read-only'."
+            ) from error
 
     def _drain_here(self, work: Work, count: int) -> None:
         """What a thread runs."""

@@ -33,6 +33,8 @@ def dump_pickle(value: object) -> bytes:
 
     class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, io.TextIOWrapper) and obj not in (sys.stdout, sys.stderr):
+                raise TypeError(f"{obj!r} is an open file")  # cloudpickle would make it a StringIO
             if _is_of_script(obj):
                 return find_in_main, (main_name(), obj.__qualname__)
             return super().reducer_override(obj)

@@ -263,6 +263,13 @@ def test_what_cannot_be_pickled_is_named_and_not_lost(tmp_path: pathlib.Path) ->
     assert caught.value.value is value
 
 
+def test_incident_12_an_open_file_does_not_come_back_as_a_buffer(tmp_path: pathlib.Path) -> None:
+    with open(__file__) as file:
+        for value in (file, {"source": file}):
+            with pytest.raises(ResultNotStored, match=r"_formats.py.* is an open file"):
+                stored(value, tmp_path)
+
+
 @pytest.mark.parametrize("place", ["file", "log", "folder"])
 def test_a_pickle_that_anybody_could_have_written_is_refused(place: str, tmp_path: pathlib.Path) -> None:
     record = stored([1, 2], tmp_path / "cache", cache_type="Pickle")

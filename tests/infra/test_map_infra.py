@@ -14,6 +14,7 @@ import typing as tp
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pydantic
 import pytest
 from mapped import Batched, Counted, Listed, counts, first
@@ -199,6 +200,50 @@ def test_item_uid_must_give_text_that_another_process_gives_too() -> None:
 # ---------------------------------------------------------------------- what the method may be
 
 
+class Named(pydantic.BaseModel):
+    """Items by the last part of their path."""
+
+    infra: exca.MapInfra = exca.MapInfra()
+
+    @infra.apply(item_uid=lambda item: item if isinstance(item, str) and "/" not in item else os.path.basename(item))
+    def process(self, items: tp.Iterable[tp.Any]) -> tp.Iterator[str]:
+        for item in items:
+            yield str(item)
+
+
+@pytest.mark.parametrize("second", ["b/x.wav", Path("a/x.wav"), b"x.wav".decode()])
+def test_different_items_of_one_name_are_told_of(second: tp.Any, tmp_path: Path) -> None:
+    config = Named(infra={"folder": tmp_path})
+    with pytest.warns(UserWarning, match=r"item_uid of .*Named.process gives 'x.wav' for both 'a/x.wav' and") as told:
+        assert list(config.process(["a/x.wav", second, "a/x.wav"])) == ["a/x.wav"] * 3
+    assert told[0].filename == __file__
+
+
+def test_the_same_item_again_is_no_collision(tmp_path: Path) -> None:
+    nan = float("nan")
+    config = Counted(infra={"folder": tmp_path})
+    assert len(list(config.process([1, 1, np.int64(1), int("1000"), int("1000")]))) == 5
+    assert len(list(Named(infra={"folder": tmp_path}).process(["x", "x", "".join("x")]))) == 3
+
+    class Floats(pydantic.BaseModel):
+        infra: exca.MapInfra = exca.MapInfra()
+
+        @infra.apply(item_uid=str)
+        def process(self, items: tp.Iterable[float]) -> tp.Iterator[float]:
+            yield from items
+
+    assert len(list(Floats().process([nan, float("nan"), 1.5, 1.5]))) == 4
+
+
+def test_what_is_no_collection_of_items_is_refused_in_words() -> None:
+    for items in (None, 5):
+        with pytest.raises(TypeError, match=r"Counted.process takes many items .* not (None|5) of type"):
+            Counted().process(items)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="NoneType") as caught:
+        Named().process(["a/x", None])
+    assert caught.value.__notes__ == ["while item_uid of Named.process was naming one of 2 items"]
+
+
 def test_apply_says_what_is_wrong() -> None:
     with pytest.raises(InvalidInfra, match="item_uid=str"):
         exca.MapInfra().apply(lambda self, items: items)
@@ -243,6 +288,8 @@ class Wrong(pydantic.BaseModel):
                 return None
             case "dict":
                 return {item: item for item in items}
+            case "table":
+                return pd.DataFrame({item: [item] for item in items})
             case "short list":
                 return list(items)[1:]
             case "takes nothing":
@@ -258,6 +305,7 @@ class Wrong(pydantic.BaseModel):
         ("twice", "more results than it took items: 5 for 4", {0, 1, 2}),
         ("none", "returned NoneType", set()),
         ("dict", "returned dict", set()),
+        ("table", "returned DataFrame", set()),
         ("short list", "fewer results than it took items: 4 for 5", set()),
         ("takes nothing", "without taking any", set()),
     ],

@@ -69,6 +69,25 @@ print([int(value[0]) for value in config.process(range(10))])
     assert counts(trace).total() == 11
 
 
+def test_workers_stop_at_a_full_disk(tmp_path: Path, trace: Path) -> None:
+    """Incident 8: what does not fit is told as such, and nothing more is computed in vain."""
+    program = f"""
+import pathlib, resource
+from mapped import Counted
+infra = dict(folder={str(tmp_path / "cache")!r}, cluster="processpool", max_workers=2)
+config = Counted(size=20_000, trace=pathlib.Path({str(trace)!r}), infra=infra)
+config.infra.uid_folder(create=True)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+try:
+    config.process(range(100))
+except OSError as error:
+    print(type(error).__name__, "No space" in str(error) or "too large" in str(error), "was not stored" in str(error))
+"""
+    assert run(program) == "ResultNotStored True True\n"
+    stored = len(Counted(size=20_000, infra={"folder": tmp_path / "cache"}).infra.cache_dict)
+    assert 3 <= stored < counts(trace).total() <= stored + 2, "each of two workers met the end of the disk once"
+
+
 def test_incident_14_many_calls_for_one_item_each_leave_few_files(tmp_path: Path) -> None:
     """Incident 14: one index file per writer, never merged."""
     for item in range(60):
