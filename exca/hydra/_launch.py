@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from pydantic import ValidationError
 
-from exca.errors import ExcaError, InvalidInfra, SubmissionFailed, UnstableIdentity
+from exca.errors import ExcaError, InvalidInfra, ResultNotStored, SubmissionFailed, UnstableIdentity
 from exca.policy import Action
 from exca.task import Task, submit_all
 
@@ -125,7 +125,7 @@ class Launch:
         Raises
         ------
         SweepRefused
-            if jobs would end with this process.
+            if jobs would end with this process, or cannot be submitted.
         """
         with _refusals():
             todo = _sort(_distinct(points))
@@ -135,7 +135,10 @@ class Launch:
                     f"hydra.sweeper.detach: the jobs of cluster={tied[0] or 'null'} end with this process; choose "
                     "infra=local or infra=slurm (or hydra/launcher=exca_local, exca_slurm)"
                 )
-            submit_all(todo)
+            try:
+                submit_all(todo)
+            except (SubmissionFailed, ResultNotStored) as error:
+                raise SweepRefused(f"{error}; what was submitted before goes on") from error
         return sum(not task.tracker.known_job().done() for task in todo)
 
     def _compute(self, points: Sequence[Point]) -> None:
@@ -196,24 +199,25 @@ def _sort(points: Sequence[Point]) -> list[Task]:
     return todo
 
 
-def _submit(tasks: Sequence[Task]) -> dict[int, SubmissionFailed]:
+def _submit(tasks: Sequence[Task]) -> dict[int, ExcaError]:
     """Submit together; where that fails, without those that fail alone (a value that cannot be pickled).
 
     Returns
     -------
     dict: id of each task that could not be submitted, and why.
     """
-    lost: dict[int, SubmissionFailed] = {}
+    lost: dict[int, ExcaError] = {}
     pending, submitted = [list(tasks)], False
     while pending:
         group = pending.pop()
         try:
             submit_all(group)
             submitted = True
-        except SubmissionFailed as error:
+        except (SubmissionFailed, ResultNotStored) as error:
             alone = len(group) == 1 or any(task.settings.mode in ("retry", "force") for task in group)
             if alone or (not submitted and len(lost) >= _HOPELESS):  # it is the scheduler, not the points
-                _LOG.error("%d points could not be submitted: %s", len(group), error)
+                if len(group) > 1:  # the report says it of each
+                    _LOG.error("%s could not be submitted: %s", points_of(len(group)), error)
                 lost.update(dict.fromkeys(map(id, group), error))
             else:
                 pending += [group[len(group) // 2 :], group[: len(group) // 2]]

@@ -18,7 +18,7 @@ from ._launch import Launch
 from ._launch_points import Launcher, Point
 from ._launch_sweep import SweepFailed, SweepRefused, own_folder
 from ._plugin_options import check_options
-from ._sweep_plan import counts, print_plan, standing
+from ._sweep_plan import counts, print_plan, standings
 from ._sweep_points import expand, read_rows
 
 __all__ = ["Settings", "run_sweep"]
@@ -141,11 +141,10 @@ def _detached(launch: Launch, points: Sequence[Point]) -> bool:
     """Submit what is missing; return whether anything is still to be waited for."""
     going_on = launch.submit(points)
     if going_on:
-        standings = [standing(point) for point in points]
         _LOG.info(
             "%s. They go on without this process; run the same command again to see how far they are, and for the "
             "table when all have ended (without hydra.sweeper.detach=true it waits for them)",
-            counts(standings),
+            counts(standings(points)),
         )
     return bool(going_on)
 

@@ -10,13 +10,14 @@ from typing import Final
 from exca.errors import ExcaError
 from exca.execution import Resources
 from exca.policy import Action
+from exca.task import Task
 
 from ._launch_points import Point
 from ._launch_report import keys_of
 from ._launch_results import points_of
 from ._secrets import without_secrets
 
-__all__ = ["counts", "print_plan", "standing"]
+__all__ = ["counts", "print_plan", "standings"]
 
 _STANDING: Final = {
     Action.LOAD: "cached",
@@ -31,25 +32,33 @@ _DEFAULTS: Final = Resources()
 _SHOWN: Final = 500
 
 
-def standing(point: Point) -> str:
-    """Where a point stands, in one word: cached, failed, running, missing, recompute, refused or shared.
+def standings(points: Sequence[Point]) -> list[str]:
+    """Where each point stands, in one word: cached, failed, running, missing, recompute, refused or shared.
 
-    A failed point stays as it is under ``mode=cached``; ``mode=retry`` says that it is to be recomputed.
+    A failed point stays as it is under ``mode=cached``; ``mode=retry`` says that it is to be recomputed. ``shared`` is
+    the computation of a point above.
     """
-    if point.source == "shared":
-        return "shared"  # with an equal point above
-    if point.task is None:
+    above: set[int] = set()
+    found = []
+    for point in points:
+        found.append("shared" if id(point.task) in above else _standing(point.task))
+        above |= set() if point.task is None else {id(point.task)}
+    return found
+
+
+def _standing(task: Task | None) -> str:
+    if task is None:
         return "missing"
     try:
-        return _STANDING[point.task.planned().action]
+        return _STANDING[task.planned().action]
     except ExcaError as error:  # a changed default, changed code: its task function would meet the same
         return f"refused ({type(error).__name__})"
 
 
-def counts(standings: Sequence[str]) -> str:
+def counts(places: Sequence[str]) -> str:
     """Say how many points stand where: ``6 points: 4 cached, 2 missing``."""
-    found = Counter(standings)
-    return f"{points_of(len(standings))}: " + ", ".join(f"{count} {name}" for name, count in found.items())
+    found = Counter(places)
+    return f"{points_of(len(places))}: " + ", ".join(f"{count} {name}" for name, count in found.items())
 
 
 def print_plan(points: Sequence[Point]) -> None:
@@ -58,12 +67,12 @@ def print_plan(points: Sequence[Point]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    standings = [standing(point) for point in points]
+    places = standings(points)
     keys = _varying(points)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("job", *keys, "status", "resources", "uid"):
         table.add_column(escape(name), overflow="fold")
-    for point, where in list(zip(points, standings, strict=True))[:_SHOWN]:
+    for point, where in list(zip(points, places, strict=True))[:_SHOWN]:
         given = keys_of(point.overrides)
         values = [without_secrets(given.get(key, "")) for key in keys]
         uid = "" if point.task is None else point.task.uid
@@ -75,7 +84,7 @@ def print_plan(points: Sequence[Point]) -> None:
     console.print(table)
     if len(points) > _SHOWN:
         console.print(f"... and {len(points) - _SHOWN} more", style="dim")
-    console.print(escape(f"{counts(standings)}; a dry run: nothing was submitted or written"), highlight=False)
+    console.print(escape(f"{counts(places)}; a dry run: nothing was submitted or written"), highlight=False)
 
 
 def _varying(points: Sequence[Point]) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override, Sweep
 from hydra.errors import HydraException
 
 from ._grammar import text_of
@@ -83,6 +83,9 @@ def _axis(override: Override) -> list[Choice]:
             f"hydra/sweeper=exca does not support sweep type : {override.value_type.name} ({override.input_line}); "
             "give the values, or choose a sweeper that searches (hydra/sweeper=optuna)"
         )
+    nested = override.value().list if isinstance(override.value(), ChoiceSweep) else []
+    if any(isinstance(value, Sweep) for value in nested):
+        raise SweepRefused(f"{override.input_line}: a range among other values; Hydra expands it only if it is alone")
     return [(f"{key}={value}",) for value in override.sweep_string_iterator()]
 
 

@@ -107,6 +107,11 @@ def test_a_file_that_holds_no_points_is_refused_with_its_line(
         read_rows(tmp_path / name)
 
 
+def test_a_range_among_other_values_is_refused() -> None:
+    with pytest.raises(SweepRefused, match=r"x=range\(1,3\),7: a range among other values"):
+        points("x=range(1,3),7")
+
+
 def test_a_key_is_given_by_the_file_or_the_command_line() -> None:
     with pytest.raises(SweepRefused, match="x is also set"):
         points("x=1,2", rows=[("x=3",)])
@@ -198,6 +203,17 @@ def test_what_ends_with_the_process_cannot_be_detached(shell: Shell, cluster: st
     assert shell.computed() == []
 
 
+@pytest.mark.parametrize("detach", ["true", "false"])
+def test_a_folder_that_cannot_be_written_is_said_without_a_traceback(shell: Shell, detach: str) -> None:
+    (shell.folder / "cache").mkdir()
+    (shell.folder / "cache" / "sweep_app.Study.run,0").touch()  # as a full disk: nothing can be stored beside it
+    done = shell.sweep("x=1,2", "infra=local", "infra.folder=cache", f"hydra.sweeper.detach={detach}")
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    assert "cannot be written, so nothing was computed" in done.err + done.out
+    assert done.column("status") == ([] if detach == "true" else ["failed"] * 2)
+
+
 @pytest.mark.slow
 def test_a_detached_sweep_goes_on_and_the_same_command_comes_back_to_it(shell: Shell) -> None:
     words = ("x=1,2,3", "sleep=1.5", "infra=local", "infra.max_workers=3", "hydra.sweeper.detach=true")
@@ -209,6 +225,8 @@ def test_a_detached_sweep_goes_on_and_the_same_command_comes_back_to_it(shell: S
     assert first.rows == []
     again = shell.sweep(*words)  # at once: attaches
     assert again.code == 0
+    assert "running" in again.out, "still as the first command left them"
+    assert "shared" not in again.out, "they are nobody else's"
     assert time.monotonic() - started < 60
     waited = shell.sweep(*words[:-1])  # waits for the same jobs
     assert waited.code == 0, waited.err
