@@ -83,8 +83,8 @@ def _axis(override: Override) -> list[Choice]:
             f"hydra/sweeper=exca does not support sweep type : {override.value_type.name} ({override.input_line}); "
             "give the values, or choose a sweeper that searches (hydra/sweeper=optuna)"
         )
-    nested = override.value().list if isinstance(override.value(), ChoiceSweep) else []
-    if any(isinstance(value, Sweep) for value in nested):
+    values = override.value()
+    if isinstance(values, ChoiceSweep) and any(isinstance(value, Sweep) for value in values.list):
         raise SweepRefused(f"{override.input_line}: a range among other values; Hydra expands it only if it is alone")
     return [(f"{key}={value}",) for value in override.sweep_string_iterator()]
 

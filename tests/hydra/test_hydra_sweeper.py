@@ -216,7 +216,7 @@ def test_a_folder_that_cannot_be_written_is_said_without_a_traceback(shell: Shel
 
 @pytest.mark.slow
 def test_a_detached_sweep_goes_on_and_the_same_command_comes_back_to_it(shell: Shell) -> None:
-    words = ("x=1,2,3", "sleep=1.5", "infra=local", "infra.max_workers=3", "hydra.sweeper.detach=true")
+    words = ("x=1,2,3", "sleep=5", "infra=local", "infra.max_workers=3", "hydra.sweeper.detach=true")
     started = time.monotonic()
     first = shell.sweep(*words)
     assert first.code == 0, first.err
