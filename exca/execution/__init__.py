@@ -16,6 +16,7 @@ from __future__ import annotations
 from exca.execution._array._layout import JobPaths
 from exca.execution._call import Call, Shared
 from exca.execution._clusters import choose_cluster, make_executor, worker_bound
+from exca.execution._code import CodeCopy
 from exca.execution._finding import find_jobs
 from exca.execution._job import Executor, Job, JobStatus
 from exca.execution._queued import job_from_folder
@@ -24,6 +25,7 @@ from exca.execution._waiting import as_completed, wait_all
 
 __all__ = [
     "Call",
+    "CodeCopy",
     "Executor",
     "Job",
     "JobPaths",

@@ -94,7 +94,7 @@ def _make_queue(
     # What starts processes is imported when there are some to start: most calls are answered from the cache.
     from exca.execution._interpreters import find_interpreter
     from exca.execution._queues import ENVIRONMENT, Bounds, QueueExecutor
-    from exca.execution._writing import Surroundings
+    from exca.execution._writing import Surroundings, code_of
 
     if cluster == "local" and logs is None:
         raise InvalidInfra("cluster='local' outlives this process, so its jobs need a folder: set `folder`")
@@ -109,7 +109,7 @@ def _make_queue(
         gpus_per_worker=(resources.gpus_per_node or 0) if gpus else 0,
     )
     environment = ENVIRONMENT | thread_limits(resources.cpus_per_task or allowed_cpus() // bounds.max_workers)
-    around = Surroundings(environment, resources.workdir, find_interpreter(resources.conda_env), initializer)
+    around = Surroundings(environment, code_of(resources), find_interpreter(resources.conda_env), initializer)
     return QueueExecutor(bounds, logs, around, tied=cluster == "processpool")
 
 

@@ -10,7 +10,7 @@ from exca.errors import InvalidInfra
 from exca.execution._capacity import thread_limits
 from exca.execution._interpreters import find_interpreter
 from exca.execution._resources import Resources
-from exca.execution._writing import Surroundings
+from exca.execution._writing import Surroundings, code_of
 
 if TYPE_CHECKING:
     from exca.execution._submitit import SubmititExecutor
@@ -55,7 +55,7 @@ def make_submitit_executor(
     parallel = resources.nodes * resources.tasks_per_node > 1
     order = Order(cluster, parameters, resources.max_workers, limit_s, _warning_s(limit_s), parallel)
     environment = _ENVIRONMENT | (thread_limits(resources.cpus_per_task) if resources.cpus_per_task else {})
-    around = Surroundings(environment, resources.workdir, find_interpreter(resources.conda_env), initializer)
+    around = Surroundings(environment, code_of(resources), find_interpreter(resources.conda_env), initializer)
     return SubmititExecutor(order, logs, around)
 
 

@@ -44,6 +44,11 @@ class Place:
         if self.private:
             self.paths.sign(Stamp.current(), _OWNER)
 
+    @property
+    def snapshots(self) -> Path:
+        """Folder of the copies of code."""
+        return Path(os.path.dirname(self.template.partition("%j")[0])) / "code"
+
 
 def choose_place(logs: str | None) -> Place:
     """Find a place for a new array.

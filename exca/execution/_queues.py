@@ -91,7 +91,7 @@ class QueueExecutor:
 
     def _can_be_kept(self) -> bool:
         """Not where workers hold GPUs, or have imported from a copy of the code that was made for one array."""
-        return self._tied and self._around.workdir is None and not self._bounds.gpus
+        return self._tied and self._around.code is None and not self._bounds.gpus
 
     def _describe_queue(self, place: Place) -> Queue:
         bounds = self._bounds

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from exca.errors import InvalidInfra
+from exca.execution._code import CodeCopy
 
 __all__ = ["Resources"]
 
@@ -27,7 +28,8 @@ class Resources:
     cpus_per_task: CPUs of one task.
     gpus_per_node: GPUs that a job holds alone.
     mem_gb: memory of a job in GB, for schedulers.
-    workdir: folder of code; jobs run in a copy of it made at submission. None: jobs run in the current folder.
+    workdir: a folder of code, or several things; jobs run in a copy made at submission. None: in the current folder.
+    cache: folder that is no code, wherever it lies.
     slurm_*: passed on to Slurm. The mapping `slurm_additional_parameters` is kept as sorted pairs.
     conda_env: name or folder of the conda environment whose Python runs the job; None: the current Python.
 
@@ -45,7 +47,8 @@ class Resources:
     cpus_per_task: int | None = None
     gpus_per_node: int | None = None
     mem_gb: float | None = None
-    workdir: str | os.PathLike[str] | None = None
+    workdir: str | os.PathLike[str] | CodeCopy | None = None
+    cache: str | os.PathLike[str] | None = None
     slurm_constraint: str | None = None
     slurm_partition: str | None = None
     slurm_account: str | None = None

@@ -1,92 +1,225 @@
-"""Copies code, so that a queued job runs what was submitted and not what the editor holds hours later."""
+"""Copies code, so that a queued job runs what was submitted and not what the editor holds hours later.
+
+A copy is named by its content, and shared by all jobs that were submitted with this content::
+
+    code/5f0c…/tree           the code; where the jobs run
+    code/5f0c…/manifest.json  where it came from; size, time and digest of each file
+
+Files that have not changed since the copy before are hard links to it. Nothing else refers to a copy: one that no
+job needs any more can be removed.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import json
 import os
 import shutil
-from collections.abc import Iterator
+import stat
+import time
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from exca.errors import InvalidInfra
+from exca.errors import InvalidInfra, SubmissionFailed
+from exca.execution._code import Part
+from exca.execution._listing import Selection
 
-__all__ = ["relocate", "snapshot"]
+__all__ = ["take_snapshot"]
 
 _LARGEST_MB = 200
-_NEVER = frozenset({"__pycache__", "node_modules"})
+_TRIES = 5  # for code that is edited while it is copied
+_TREE, _MANIFEST = "tree", "manifest.json"
+_DIGEST_LENGTH = 24  # hexadecimal digits: 96 bits
 
 
-def snapshot(source: Path, destination: Path, *, leave_out: Path) -> None:
-    """Copy the code in a folder; the copy appears under its name when it is complete.
+class Piece(NamedTuple):
+    """A file, or a symlink, of the code."""
 
-    Inside a git repository this is what git tracks, and what it does not ignore; elsewhere everything but hidden
-    folders, virtual environments and ``__pycache__``. Symlinks stay symlinks.
+    source: Path
+    text: str  # of a symlink; "" for a file
+    digest: str
+    mode: int
+
+
+class Copy(NamedTuple):
+    """A file of a snapshot, as its manifest describes it."""
+
+    digest: str
+    size: int
+    mtime_ns: int
+
+
+class _EditedError(Exception):
+    """A file changed while it was copied."""
+
+
+def take_snapshot(parts: Sequence[Part], selection: Selection, root: Path) -> Path:
+    """The folder with a copy of the code: one that is there already, or a new one.
+
+    A new one appears under its name when it is complete, so that submitters do not get into each other's way.
 
     Parameters
     ----------
-    source: folder to copy.
-    destination: folder that does not exist yet.
-    leave_out: folder that is not copied if it lies in `source` (the one that holds `destination`).
+    parts: what to copy.
+    root: folder of the snapshots.
 
     Raises
     ------
-    InvalidInfra: `source` is no folder, or too large to be code.
-    OSError: the copy cannot be written.
+    InvalidInfra: the patterns let nothing through, or there is too much to be code.
+    OSError: the code cannot be read, or the copy not written.
     """
-    if not source.is_dir():
-        raise InvalidInfra(f"workdir={source} is not a folder")
-    temporary = destination.with_name(destination.name + ".tmp")
-    temporary.mkdir()
-    room_left = _LARGEST_MB * 10**6
-    for relative in _list_code(source):
-        path = source / relative
-        if path.is_relative_to(leave_out):
+    for _ in range(_TRIES):
+        pieces = _read_pieces(parts, selection)
+        name = _name(pieces)
+        try:
+            for number in itertools.count():
+                folder = root / (f"{name}-{number}" if number else name)
+                if not folder.exists():
+                    _create(folder, pieces, parts)
+                if _is_intact(folder, pieces):
+                    return folder / _TREE
+        except _EditedError:
             continue
-        room_left -= path.lstat().st_size
-        if room_left < 0:
-            raise InvalidInfra(
-                f"workdir={source} holds more than {_LARGEST_MB} MB (reached at {relative}): name the folder of "
-                "the code alone, or list what is data in .gitignore"
-            )
-        (temporary / relative).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, temporary / relative, follow_symlinks=False)
-    temporary.rename(destination)
+    raise SubmissionFailed(f"{', '.join(str(part.source) for part in parts)}: the code changes while it is copied")
 
 
-def relocate(sys_path: list[str], source: Path, destination: Path) -> list[str]:
-    """The import path of a process that runs in a snapshot: what was copied is imported from there."""
-    relocated = [str(destination)]
-    for entry in sys_path:
-        path = Path(entry)
-        copy = destination / path.relative_to(source) if path.is_relative_to(source) else path
-        relocated.append(str(copy) if copy.exists() else entry)  # a virtual environment is not copied
-    return list(dict.fromkeys(relocated))
+def _read_pieces(parts: Sequence[Part], selection: Selection) -> dict[str, Piece]:
+    """What the code consists of, by the place in the copy."""
+    pieces: dict[str, Piece] = {}
+    room_left = _LARGEST_MB * 10**6
+    for source, path, target in _list_all(parts, selection):
+        try:
+            status = path.lstat()
+            room_left -= status.st_size
+            if room_left < 0:
+                raise InvalidInfra(
+                    f"workdir: {source} holds more than {_LARGEST_MB} MB (reached at {path.relative_to(source)}): "
+                    "name the folders of the code alone, or list what is data in workdir.excludes or .gitignore"
+                )
+            pieces[target] = _read_piece(path, source, status)
+        except FileNotFoundError:  # gone since it was listed
+            continue
+    if not pieces and selection.has_patterns():
+        sources = ", ".join(str(part.source) for part in parts)
+        raise InvalidInfra(f"workdir: no file of {sources} is let through by includes and excludes")
+    return pieces
 
 
-def _list_code(source: Path) -> Iterator[Path]:
-    """Files to copy, relative to the folder."""
-    import subprocess  # 5 ms, and only a `workdir` needs it
+def _list_all(parts: Sequence[Part], selection: Selection) -> Iterator[tuple[Path, Path, str]]:
+    """Of each file: the part it is of, its path, and its place in the copy."""
+    for part in parts:
+        if not part.source.is_dir():
+            yield part.source.parent, part.source, str(part.target)
+            continue
+        for relative in selection.list_files(part.source):
+            yield part.source, part.source / relative, str(part.target / relative)
 
-    command = ["git", "-C", str(source), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+
+def _read_piece(path: Path, source: Path, status: os.stat_result) -> Piece:
+    if not stat.S_ISLNK(status.st_mode):
+        return Piece(path, "", _digest(path), stat.S_IMODE(status.st_mode))
+    text = os.readlink(path)
+    aim = os.path.normpath(path.parent / text)
+    if not Path(aim).is_relative_to(source):
+        text = aim  # from its place in the copy, the way there would be another
+    return Piece(path, text, hashlib.sha256(os.fsencode(text)).hexdigest(), 0)
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _name(pieces: dict[str, Piece]) -> str:
+    content = hashlib.sha256()
+    for target in sorted(pieces):
+        piece = pieces[target]
+        kind = "link" if piece.text else "program" if piece.mode & stat.S_IXUSR else "file"
+        for text in (target, kind, piece.digest):
+            content.update(os.fsencode(text) + b"\0")
+    return content.hexdigest()[:_DIGEST_LENGTH]
+
+
+def _create(folder: Path, pieces: dict[str, Piece], parts: Sequence[Part]) -> None:
+    """Make a snapshot; it is there afterwards, by whomever."""
+    temporary = folder.with_name(f".{folder.name}-{os.uname().nodename}-{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
-        listed = subprocess.run(command, capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):  # no git, or no repository
-        yield from _walk(source)
-        return
-    for name in map(Path, dict.fromkeys(os.fsdecode(name) for name in listed.split(b"\0") if name)):
-        path = source / name
-        if path.is_dir() and not path.is_symlink():  # a submodule
-            yield from (name / inner for inner in _list_code(path))
-        elif os.path.lexists(path):  # not deleted since the last commit
-            yield name
+        (temporary / _TREE).mkdir(parents=True)
+        before = _newest(folder.parent)
+        copies = {target: _place(piece, temporary / _TREE / target, before) for target, piece in pieces.items()}
+        content = {
+            "sources": {str(part.target): str(part.source) for part in parts},
+            "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "files": copies,
+        }
+        (temporary / _MANIFEST).write_text(json.dumps(content, indent=1))
+        temporary.rename(folder)
+    except OSError:
+        if not folder.exists():  # else another submitter was faster
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _walk(source: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(source):
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and name not in _NEVER and not Path(folder, name, "pyvenv.cfg").exists()
-        ]
-        links = [name for name in folders if Path(folder, name).is_symlink()]
-        for name in (*files, *links):
-            yield Path(folder, name).relative_to(source)
+def _place(piece: Piece, path: Path, before: dict[str, Path]) -> Copy:
+    """Put one file in its place, as a link to the copy of before if it is the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if piece.text:
+        os.symlink(piece.text, path)
+    elif piece.digest not in before or not _link(before[piece.digest], path, piece):
+        shutil.copyfile(piece.source, path)
+        os.chmod(path, piece.mode & 0o755 & ~0o222)  # jobs share it, and nobody else may change it
+        if _digest(path) != piece.digest:
+            raise _EditedError
+    status = path.lstat()
+    return Copy(piece.digest, status.st_size, status.st_mtime_ns)
+
+
+def _link(copy: Path, path: Path, piece: Piece) -> bool:
+    try:
+        if (copy.stat().st_mode ^ piece.mode) & stat.S_IXUSR:
+            return False
+        os.link(copy, path)
+    except OSError:  # a disk without hard links, or the copy of before has just been removed
+        return False
+    return True
+
+
+def _newest(root: Path) -> dict[str, Path]:
+    """The files of the last snapshot that are as they were, by digest."""
+    try:
+        folders = [entry for entry in os.scandir(root) if not entry.name.startswith(".") and entry.is_dir()]
+        newest = max(folders, key=lambda entry: entry.stat().st_mtime, default=None)
+    except OSError:
+        return {}
+    if newest is None:
+        return {}
+    tree, copies = Path(newest.path, _TREE), _read_manifest(Path(newest.path))
+    files = {copy.digest: tree / target for target, copy in copies.items() if _is_as_it_was(tree / target, copy)}
+    return {digest: path for digest, path in files.items() if not path.is_symlink()}
+
+
+def _is_intact(folder: Path, pieces: Collection[str]) -> bool:
+    """Whether nothing was changed or removed since, by a job or by whatever tidies the disk up."""
+    copies = _read_manifest(folder)
+    return copies.keys() == set(pieces) and all(
+        _is_as_it_was(folder / _TREE / target, copy) for target, copy in copies.items()
+    )
+
+
+def _is_as_it_was(path: Path, copy: Copy) -> bool:
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == (copy.size, copy.mtime_ns)
+
+
+def _read_manifest(folder: Path) -> dict[str, Copy]:
+    try:
+        files = json.loads((folder / _MANIFEST).read_bytes())["files"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {target: Copy(*copy) for target, copy in files.items()}

@@ -7,16 +7,44 @@ import pickle
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from exca.by_value import dump_by_value
 from exca.errors import SubmissionFailed
 from exca.execution._array._layout import Queue, Spec, write_file
 from exca.execution._call import Call, Shared
+from exca.execution._code import CodeCopy, Part, find_parts, relocate
+from exca.execution._listing import Selection
 from exca.execution._places import Place
-from exca.execution._snapshot import relocate, snapshot
+from exca.execution._resources import Resources
+from exca.execution._snapshot import take_snapshot
 
-__all__ = ["Surroundings", "remove_array", "write_array"]
+__all__ = ["Code", "Surroundings", "code_of", "remove_array", "write_array"]
+
+
+class Code(NamedTuple):
+    """The code that calls run a copy of."""
+
+    parts: tuple[Part, ...]
+    selection: Selection
+    folder: str | None  # of the copies; None: beside the logs
+
+
+def code_of(resources: Resources) -> Code | None:
+    """The code that is to be copied; None: calls run in the current folder.
+
+    Raises
+    ------
+    InvalidInfra: it is not there.
+    """
+    workdir = resources.workdir
+    if workdir is None:
+        return None
+    copy = workdir if isinstance(workdir, CodeCopy) else CodeCopy(())
+    caches = () if resources.cache is None else (Path(os.path.abspath(resources.cache)),)
+    return Code(find_parts(workdir), Selection(copy.includes, copy.excludes, caches), copy.folder)
 
 
 class Surroundings:
@@ -25,7 +53,7 @@ class Surroundings:
     Parameters
     ----------
     environment: variables of each call; ``%j`` stands for the job's id, ``%f`` for its folder.
-    workdir: folder of code; calls run in a copy of it made at submission. None: calls run in the current folder.
+    code: calls run in a copy of it made at submission; None: calls run in the current folder.
     interpreter: the Python that runs the workers.
     initializer: called in each worker before it loads its first call.
     """
@@ -33,12 +61,12 @@ class Surroundings:
     def __init__(
         self,
         environment: Mapping[str, str],
-        workdir: str | os.PathLike[str] | None = None,
+        code: Code | None = None,
         interpreter: str = sys.executable,
         initializer: Callable[[], None] | None = None,
     ) -> None:
         self.environment = dict(environment)
-        self.workdir = None if workdir is None else Path(os.path.abspath(Path(workdir).expanduser()))
+        self.code = code
         self.interpreter = interpreter
         self.initializer = initializer
 
@@ -56,13 +84,13 @@ def write_array(place: Place, calls: Sequence[Call], around: Surroundings, queue
     Raises
     ------
     SubmissionFailed: something cannot be pickled or written; what was written is removed.
-    InvalidInfra: the `workdir` cannot be copied.
+    InvalidInfra: the code cannot be copied.
     """
     spec = _describe(place, len(calls), around)
     try:
         place.create()
-        if around.workdir:
-            snapshot(around.workdir, place.paths.code, leave_out=place.root)
+        if around.code:
+            spec = _copy_code(place, spec, around.code)
         if around.initializer:
             write_file(place.paths.setup, _pickle(around.initializer, "the initializer of the workers"), secret=True)
         numbers = _write_shared(place, calls)
@@ -89,9 +117,6 @@ def _describe(place: Place, size: int, around: Surroundings) -> Spec:
         cwd, sys_path = os.getcwd(), around.import_path()
     except FileNotFoundError as error:
         raise SubmissionFailed("the current folder has been deleted; jobs would not know where to run") from error
-    if around.workdir:
-        cwd = str(place.paths.code)
-        sys_path = relocate(sys_path, around.workdir, place.paths.code)
     return Spec(
         array=place.array,
         size=size,
@@ -101,6 +126,15 @@ def _describe(place: Place, size: int, around: Surroundings) -> Spec:
         environment=around.environment,
         durable=not place.private,
     )
+
+
+def _copy_code(place: Place, spec: Spec, code: Code) -> Spec:
+    """Have the calls run in a copy of the code."""
+    folder = place.snapshots if code.folder is None else Path(os.path.abspath(os.path.expanduser(code.folder)))
+    selection = replace(code.selection, leave_out=(*code.selection.leave_out, place.root, folder))
+    tree = take_snapshot(code.parts, selection, folder)
+    os.symlink(os.path.relpath(tree, place.paths.folder), place.paths.code)
+    return spec._replace(cwd=str(tree), sys_path=relocate(spec.sys_path, code.parts, tree))
 
 
 def _write_shared(place: Place, calls: Sequence[Call]) -> dict[int, int]:

@@ -6,6 +6,7 @@ from exca.infra._fields import BaseInfra, ExecutionFields
 from exca.infra._map import MapInfra
 from exca.infra._submit import SubmitInfra
 from exca.infra._task import TaskInfra
+from exca.infra._workdir import WorkDir
 
 __all__ = [
     "BaseInfra",
@@ -13,6 +14,7 @@ __all__ = [
     "MapInfra",
     "SubmitInfra",
     "TaskInfra",
+    "WorkDir",
     "check_value",
     "computations",
     "task_of",

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from exca.errors import InvalidInfra
 from exca.execution import Resources
+from exca.infra._workdir import WorkDir
 from exca.task import Computation, Method, absolute
 
 __all__ = ["ExecutionFields", "JobMode"]
@@ -42,7 +43,7 @@ class ExecutionFields(BaseModel):
         else local. Any other name: a submitit plugin.
     max_workers: upper bound of jobs at work at once; None: the cores this process may use (local), no bound (Slurm).
     logs: folder of a job's log files; ``{folder}``, ``{user}`` and ``%j`` (job id) are filled in.
-    workdir: folder of code; it is copied at submission, and the jobs run in, and import from, the copy.
+    workdir: folder of code, or a `WorkDir`; copied at submission, and the jobs run in, and import from, the copy.
     job_name: name shown by the scheduler; None: class and method.
     timeout_min: time limit of a job, in minutes.
     nodes: machines a job runs on.
@@ -62,7 +63,7 @@ class ExecutionFields(BaseModel):
     cluster: str | None = None
     max_workers: PositiveInt | None = None
     logs: str = "{folder}/logs/{user}/%j"
-    workdir: Path | None = None
+    workdir: Path | WorkDir | None = None
     job_name: str | None = None
     timeout_min: PositiveInt | None = None
     nodes: PositiveInt = 1
@@ -117,7 +118,10 @@ class BaseInfra(ExecutionFields):
 
     def resources(self) -> Resources:
         """What the executor is told, with hashable values so that equal resources share one array."""
-        values = {field.name: _hashable(getattr(self, field.name)) for field in dataclasses.fields(Resources)}
+        names = (field.name for field in dataclasses.fields(Resources) if field.name != "cache")
+        values = {name: _hashable(getattr(self, name)) for name in names}
+        if self.workdir is not None and self.folder is not None:
+            values["cache"] = absolute(self.folder)
         return Resources(**values)
 
     def logs_template(self) -> str | None:
@@ -157,6 +161,8 @@ _ATOMS = frozenset({type(None), bool, int, float, str})
 def _hashable(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(value)
+    if isinstance(value, WorkDir):
+        return value.to_code_copy()
     if isinstance(value, dict):
         return tuple(sorted(value.items()))
     return value

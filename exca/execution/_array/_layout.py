@@ -5,7 +5,7 @@ An array folder holds::
     array.json      what the workers need to know (`Spec`), and the supervisor (`Queue`)
     setup.pkl       the initializer, if any
     shared-0.pkl    an argument that several calls have in common
-    code/           the copy of the code that the calls run, if a `workdir` was given
+    code            symlink to the copy of the code that the calls run, if a `workdir` was given
     tickets/3       symlink to the name of whoever took call 3; making it is taking the call
     ended/3         symlink to the `Verdict` on call 3; the first one made stands
     sentences/3     symlink to the `Verdict` that call 3 will get when it has been made to end
