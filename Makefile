@@ -19,8 +19,8 @@ demo: $(VENV)/.demo  ## Sweep the digits example twice, then read its results fr
 test: $(VENV)/.dev  ## Run the fast tests (under a minute on 4 cores)
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not slurm"
 
-test-slow: $(VENV)/.dev  ## Run the tests that start many processes or environments
-	$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not slurm"
+test-slow: $(VENV)/.dev  ## Run the tests that start many processes or environments, and the properties with many examples
+	$(BIN)/python -m pytest -n $(WORKERS) -m "(slow or hypothesis) and not slurm"
 
 test-slurm: $(VENV)/.dev  ## Run the tests on a real Slurm of two nodes, installed and started here (root, Debian); else they are skipped
 	[ "$$(id -u)" != 0 ] || $(BIN)/python tests/slurm/cluster.py install

@@ -1,4 +1,4 @@
-"""What the tests of several rooms need: interpreters, and pools that serve more than one test."""
+"""What the tests of several rooms need: interpreters, pools that serve more than one test, counts of examples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,20 @@ import typing as tp
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from warm_python import FreshPython, WarmPython
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try few examples of each property among the fast tests, and many among the slow ones, which repeat them.
+
+    Nothing is said about time: a machine under load is slow, not wrong.
+    """
+    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("fast", patient, max_examples=30)
+    settings.register_profile("thorough", patient, max_examples=200)
+    if config.getoption("hypothesis_profile", None) is None:
+        settings.load_profile("fast" if "not slow" in config.getoption("markexpr") else "thorough")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -398,7 +398,7 @@ def test_logs_that_were_deleted(tmp_path: Path) -> None:
     [job] = local(tmp_path).submit([Call(double, (1,))])
     assert job.wait(PATIENCE_S)
     assert job.paths is not None
-    shutil.rmtree(tmp_path / "logs")
+    until(lambda: not shutil.rmtree(tmp_path / "logs", ignore_errors=True) and not (tmp_path / "logs").exists())
     with pytest.raises(JobFailed, match="has gone"):
         job.result()
     with pytest.raises(FileNotFoundError, match="no job in"):

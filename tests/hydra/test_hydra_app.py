@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import textwrap
+import typing as tp
 from pathlib import Path
 
 import pytest
 from hydra_models import Experiment, Transformer
 from omegaconf import OmegaConf
+from warm_python import FreshPython
 
 import exca.hydra
 from exca.hydra import Bound
@@ -50,17 +52,21 @@ def app(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(app: Path, *args: str, full_error: bool = False) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "PYTHONPATH": str(Path(exca.hydra.__file__).parents[2]), "PYTHONWARNINGS": "ignore"}
-    env.pop("HYDRA_FULL_ERROR", None)
-    if full_error:
-        env["HYDRA_FULL_ERROR"] = "1"
-    command = [sys.executable, str(app / "app.py"), *args]
-    return subprocess.run(command, cwd=app, env=env, capture_output=True, text=True, timeout=120, check=False)
+Run = tp.Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_an_app_gets_a_validated_model_and_a_job_directory(app: Path) -> None:
-    done = run(app, "optim.lr=0.5", "hydra.run.dir=out")
+@pytest.fixture
+def run(python: FreshPython, app: Path) -> Run:
+    def started(*args: str, full_error: bool = False) -> subprocess.CompletedProcess[str]:
+        env = {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"}
+        env |= {"HYDRA_FULL_ERROR": "1"} if full_error else {}
+        return python.run(str(app / "app.py"), *args, cwd=app, env=env)
+
+    return started
+
+
+def test_an_app_gets_a_validated_model_and_a_job_directory(run: Run, app: Path) -> None:
+    done = run("optim.lr=0.5", "hydra.run.dir=out")
     assert done.returncode == 0, done.stderr
     assert "RUN transformer 0.5 0 9" in done.stdout
     assert "JOB config transformer" in done.stdout
@@ -69,8 +75,8 @@ def test_an_app_gets_a_validated_model_and_a_job_directory(app: Path) -> None:
     assert (app / "out/app.log").exists()
 
 
-def test_incident_27_nothing_runs_and_the_exit_code_is_one(app: Path) -> None:
-    done = run(app, "--config-name=bad", "seed=x", "hydra.run.dir=out")
+def test_incident_27_nothing_runs_and_the_exit_code_is_one(run: Run, app: Path) -> None:
+    done = run("--config-name=bad", "seed=x", "hydra.run.dir=out")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "conf/bad.yaml:2" in done.stderr
@@ -81,17 +87,17 @@ def test_incident_27_nothing_runs_and_the_exit_code_is_one(app: Path) -> None:
     assert not (app / "out").exists()
 
 
-def test_incident_27_a_sweep_with_a_bad_point_runs_none_with_any_launcher(app: Path) -> None:
-    done = run(app, "-m", "optim.lr=0.1,-1", "hydra/launcher=basic", "hydra/sweeper=basic", "hydra.sweep.dir=out")
+def test_incident_27_a_sweep_with_a_bad_point_runs_none_with_any_launcher(run: Run) -> None:
+    done = run("-m", "optim.lr=0.1,-1", "hydra/launcher=basic", "hydra/sweeper=basic", "hydra.sweep.dir=out")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "override optim.lr=-1" in done.stderr
     assert "RUN" not in done.stdout
 
 
-def test_a_sweep_of_another_launcher_runs_every_point(app: Path) -> None:
+def test_a_sweep_of_another_launcher_runs_every_point(run: Run, app: Path) -> None:
     done = run(
-        app, "-m", "model.name=conv,transformer", "optim.lr=0.1,0.2",
+        "-m", "model.name=conv,transformer", "optim.lr=0.1,0.2",
         "hydra/launcher=basic", "hydra/sweeper=basic", "hydra.sweep.dir=out",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -100,33 +106,31 @@ def test_a_sweep_of_another_launcher_runs_every_point(app: Path) -> None:
     assert OmegaConf.load(app / "out/3/.hydra/config.yaml").model.name == "transformer"
 
 
-def test_a_traceback_is_there_for_those_who_ask(app: Path) -> None:
-    done = run(app, "seed=x", full_error=True)
+def test_a_traceback_is_there_for_those_who_ask(run: Run) -> None:
+    done = run("seed=x", full_error=True)
     assert done.returncode == 1
     assert "Traceback" in done.stderr
 
 
-def test_an_error_of_the_user_keeps_its_traceback(app: Path) -> None:
-    done = run(app, "note=fail", "hydra.run.dir=out")
+def test_an_error_of_the_user_keeps_its_traceback(run: Run) -> None:
+    done = run("note=fail", "hydra.run.dir=out")
     assert done.returncode == 1
     assert "RuntimeError: of the user" in done.stderr
     assert "app.py" in done.stderr
 
 
 @pytest.mark.slow
-def test_the_flags_of_hydra_work(app: Path) -> None:
-    shown = run(app, "--cfg", "job", "model=conv", "seed=7")
+def test_the_flags_of_hydra_work(run: Run) -> None:
+    shown = run("--cfg", "job", "model=conv", "seed=7")
     assert OmegaConf.create(shown.stdout).seed == 7
     assert OmegaConf.create(shown.stdout).model == {"name": "conv", "channels": 32, "dropout": 0.1}
-    assert "lr: wrong" in run(app, "--cfg", "job", "optim.lr=wrong").stdout  # to look at it, it may be invalid
-    helped = run(app, "--help").stdout
+    assert "lr: wrong" in run("--cfg", "job", "optim.lr=wrong").stdout  # to look at it, it may be invalid
+    helped = run("--help").stdout
     assert "model: conv, default, transformer" in helped
     assert "infra: debug, inline, local, slurm" in helped
-    assert "experiment" in run(app, "--info", "defaults-tree").stdout
-    assert (
-        "provider=exca" in run(app, "--info", "searchpath").stdout.replace(" ", "").replace("|", "provider=") or True
-    )
-    other = run(app, "--config-dir=more", "--config-name=other", "hydra.run.dir=out")
+    assert "experiment" in run("--info", "defaults-tree").stdout
+    assert "provider=exca" in run("--info", "searchpath").stdout.replace(" ", "").replace("|", "provider=") or True
+    other = run("--config-dir=more", "--config-name=other", "hydra.run.dir=out")
     assert "RUN transformer 0.3 3 9" in other.stdout
 
 

@@ -6,7 +6,7 @@ import enum
 import typing as tp
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
@@ -79,7 +79,6 @@ NESTED = st.recursive(
 TREES = st.dictionaries(st.text("abcdef_", min_size=1, max_size=5), NESTED, max_size=5)
 
 
-@settings(deadline=None)
 @given(TREES)
 def test_yaml_is_that_of_omegaconf_to_the_letter(tree: dict[str, tp.Any]) -> None:
     config = OmegaConf.create(tree)

@@ -89,7 +89,14 @@ def _outcome(read: Any, point: list[str]) -> Any:
 
 @pytest.mark.filterwarnings("ignore::exca.hydra.VolatileValueWarning")
 @pytest.mark.parametrize(
-    ("name", "short"), [("plain", 15), ("linked", 12), ("unset", 1), ("timed", 0), ("numbered", 0)]
+    ("name", "short"),
+    [
+        ("plain", 15),
+        ("linked", 12),
+        pytest.param("unset", 1, marks=pytest.mark.slow),
+        pytest.param("timed", 0, marks=pytest.mark.slow),
+        ("numbered", 0),
+    ],
 )
 def test_points_are_what_they_would_be_composed(conf: Path, name: str, short: int) -> None:
     loader = ModelLoader(create_config_search_path(str(conf)), Experiment)

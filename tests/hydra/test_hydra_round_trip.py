@@ -123,27 +123,26 @@ def check_config(values: dict[str, Any]) -> None:
     assert form(exca.hydra.to_model(exca.hydra.to_config(experiment), Everything)) == form(experiment)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(EVERYTHING)
 def test_composing_the_overrides_of_an_experiment_gives_it_back(values: dict[str, Any]) -> None:
     check_overrides(values)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(EVERYTHING)
 def test_the_config_of_an_experiment_reads_back(values: dict[str, Any]) -> None:
     check_config(values)
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(EVERYTHING)
 def test_the_same_for_many_more_experiments(values: dict[str, Any]) -> None:
     check_overrides(values)
     check_config(values)
 
 
-@settings(max_examples=200, deadline=None)
 @given(PLAIN)
 def test_every_plain_value_has_a_text_that_hydra_parses_into_it(value: Any) -> None:
     override = OverridesParser.create().parse_override(f"key={text_of(held(value))}")

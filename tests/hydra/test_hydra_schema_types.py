@@ -26,15 +26,18 @@ from exca.errors import InvalidConfig
 from exca.identity import identify
 
 PAGE = ROOT / "docs" / "reference" / "yaml-and-overrides.md"
+FAST = 3
+"""One example of so many is among the fast tests."""
 
 _ROW = re.compile(r"^\| `(?P<type>.+?)`[^`]* \| `(?P<yaml>.+?)` \| `(?P<override>.+?)` \| `(?P<value>.+?)` \|$", re.M)
 
 
 def documented() -> Iterator[Any]:
     """Yield the examples of the documentation's tables."""
-    for found in _ROW.finditer(PAGE.read_text().replace("\\|", "¦")):
+    for number, found in enumerate(_ROW.finditer(PAGE.read_text().replace("\\|", "¦"))):
         row = {name: text.replace("¦", "|") for name, text in found.groupdict().items()}
-        yield pytest.param(row, id=f"{row['type']} {row['override']}")
+        marks = [pytest.mark.slow] if number % FAST else []
+        yield pytest.param(row, id=f"{row['type']} {row['override']}", marks=marks)
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,7 @@ def test_the_sweeper_is_found() -> None:
     assert "ExcaSweeper" in [found.__name__ for found in Plugins.instance().discover(Sweeper)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("launcher_name", "overrides"), _launched())
 class TestLauncher(LauncherTestSuite):
     """Our launcher, under Hydra's sweeper."""
@@ -62,6 +63,7 @@ class TestLauncherAndSweeper(LauncherTestSuite):
     """Our launcher, under our sweeper."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("basic", ["hydra/sweeper=exca"])])
 class TestSweeperOverBasic(LauncherTestSuite):
     """Our sweeper, over Hydra's launcher."""
@@ -71,7 +73,8 @@ BATCHES = ("hydra/sweeper=exca", "hydra.sweeper.max_batch_size=2")
 
 
 @pytest.mark.parametrize(
-    ("launcher_name", "overrides"), [*_launched(*BATCHES), pytest.param("basic", list(BATCHES), id="basic")]
+    ("launcher_name", "overrides"),
+    [*_launched(*BATCHES), pytest.param("basic", list(BATCHES), id="basic", marks=pytest.mark.slow)],
 )
 class TestBatches(BatchedSweeperTestSuite):
     """Our sweeper in batches, over our launcher and over Hydra's."""
