@@ -62,10 +62,17 @@ class Catalog:
         OSError
             if the folder cannot be read.
         """
-        self._check_marker()
-        for _ in range(_ATTEMPTS):
-            if self._refresh_once():
-                break
+        try:
+            self._check_marker()
+            for _ in range(_ATTEMPTS):
+                if self._refresh_once():
+                    break
+        except OSError as error:
+            error.add_note(
+                f"The cache {self.folder} cannot be read. If it is somebody else's, ask for read access to all of it "
+                "(permissions gives it to others in the first place); else choose another folder."
+            )
+            raise
         self._report()
 
     def load_all(self) -> None:

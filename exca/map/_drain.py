@@ -88,7 +88,7 @@ class Drain:
         token = _ACTIVE.set((*_ACTIVE.get(), self))
         try:
             with self.work.cache.write():
-                while self._taker.begin(self.stored):
+                while not self._marks.stopped and self._taker.begin(self.stored):
                     self._call()
         finally:
             PATROL.forget(self._taker)
@@ -155,7 +155,7 @@ class Drain:
 
     def _stream(self) -> Iterator[Any]:
         items = self.work.items
-        while (key := self._taker.next_key(len(self._out), self.stored)) is not None:
+        while not self._marks.stopped and (key := self._taker.next_key(len(self._out), self.stored)) is not None:
             self._hand_out(key)
             yield items[key]
 

@@ -18,9 +18,14 @@ class Marks:
     Parameters
     ----------
     folder: where the workers of other processes read along; None: there are none.
+
+    Attributes
+    ----------
+    stopped: whether the threads that share this object are to take nothing more.
     """
 
     def __init__(self, folder: str | None = None) -> None:
+        self.stopped = False
         self._folder = folder
         self._own: dict[str, set[str]] = {"failed": set(), "renewed": set()}
         self._writers: dict[str, KeyWriter] = {}

@@ -116,6 +116,7 @@ class _Round:
             self._interrupted(jobs, interrupt)
             raise
         except BaseException:
+            self._stop(jobs)
             self._end(jobs)
             raise
         self._end(jobs, patient=bool(left))
@@ -211,13 +212,22 @@ class _Round:
         if self.run is not None:
             shutil.rmtree(self.run, ignore_errors=True)
 
+    def _stop(self, jobs: Sequence[execution.Job]) -> bool:
+        """Stop workers that work for this call alone: a thread when it has ended the item it is at."""
+        if self.resources.cluster not in ("threadpool", "processpool"):
+            return False
+        self.marks.stopped = True
+        for job in jobs:
+            job.cancel()
+        return True
+
     def _interrupted(self, jobs: Sequence[execution.Job], interrupt: KeyboardInterrupt) -> None:
+        stopped = self._stop(jobs)
+        if stopped:
+            self._end(jobs)
         stored = len(self.work.items) - len(self.work.open_among(list(self.work.items), self.marks))
         text = f"{stored} of {len(self.work.items)} items are stored"
-        if self.resources.cluster in ("threadpool", "processpool"):
-            for job in jobs:
-                job.cancel()
-            self._end(jobs)
+        if stopped:
             text += "; the workers were stopped, and the next call goes on from there"
         else:
             ids = ", ".join(job.job_id for job in jobs[:3]) + (", ..." if len(jobs) > 3 else "")

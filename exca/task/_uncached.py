@@ -181,7 +181,10 @@ class UncachedCalls(Computation):
     def _check(self, arguments: Arguments) -> None:
         """Raise a TypeError for arguments that do not fit, here and not hours later."""
         args, kwargs = arguments
-        inspect.signature(self.function).bind(*(() if self._static else (self.config,)), *args, **kwargs)
+        try:
+            inspect.signature(self.function).bind(*(() if self._static else (self.config,)), *args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self._name}(): {error}") from None
 
     def _executor(self, max_workers: int | None) -> execution.Executor:
         """One for all calls that need the same: threads are bounded by their executor."""

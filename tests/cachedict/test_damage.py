@@ -48,6 +48,17 @@ def torn(folder: Path, junk: bytes) -> None:
 
 
 @pytest.mark.parametrize("junk", JUNK)
+def test_a_folder_that_is_none_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    for folder in (tmp_path / "file", tmp_path / "file" / "items"):
+        for act in (len, list, lambda cache: "key" in cache, lambda cache: cache.missing(["key"])):
+            with pytest.raises(NotADirectoryError) as caught:
+                act(CacheDict(folder))
+            [note] = caught.value.__notes__
+            assert f"The cache {folder} cannot be read" in note
+            assert "choose another folder" in note
+
+
 def test_incident_08_a_bad_line_hides_nothing_else(tmp_path: Path, junk: bytes) -> None:
     """Incident 8: one bad index line made a whole map cache unreadable."""
     torn(tmp_path, junk)

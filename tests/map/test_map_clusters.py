@@ -226,13 +226,16 @@ from mapped import Counted
 infra = dict(cluster=sys.argv[1], folder={str(tmp_path / "cache")!r} + sys.argv[1], max_workers=2)
 Counted(trace=pathlib.Path({str(trace)!r}), seconds=0.3, infra=infra).process(range(16))
 """
-    for cluster, said in [("processpool", "the workers were stopped"), ("local", "the workers go on")]:
+    stopped = "the workers were stopped"
+    for cluster, said in [("threadpool", stopped), ("processpool", stopped), ("local", "the workers go on")]:
         trace.unlink(missing_ok=True)
         process = subprocess.Popen([sys.executable, "-c", program, cluster], stderr=subprocess.PIPE, text=True)
         while not trace.exists() or counts(trace).total() < 3:
             time.sleep(0.05)
         process.send_signal(2)
         printed = process.communicate(timeout=30)[1]
+        if cluster == "threadpool":
+            assert counts(trace).total() <= 6, "a thread ends the item it is at"
         assert f"of 16 items are stored; {said}" in printed
         if cluster == "local":
             config = Counted(trace=trace, infra={"folder": f"{tmp_path / 'cache'}{cluster}"})
