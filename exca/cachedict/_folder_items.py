@@ -29,6 +29,8 @@ __all__ = ["FolderItems"]
 _GONE: Final = (errno.ENOENT, errno.ESTALE)  # the second on NFS, for a file removed while it was open
 _CHUNK: Final = 1024
 
+Found = tuple[Record, Spot]
+
 
 class FolderItems:
     """Items in a folder.
@@ -69,7 +71,11 @@ class FolderItems:
         kept = self._kept.values
         for start in range(0, len(keys), _CHUNK):
             chunk = keys[start : start + _CHUNK]
-            read = self._read_many([key for key in chunk if key not in kept], expected=len(keys))
+            unread = [key for key in chunk if key not in kept]
+            read = self._read_many(unread, expected=len(keys))
+            if len(unread) == len(chunk):
+                yield from read
+                continue
             following = next(read, None)
             for key in chunk:
                 if following is not None and following[0] == key:
@@ -258,28 +264,48 @@ class FolderItems:
             chunk = keys[start : start + _CHUNK]
             epoch = self._catalog.epoch
             records = self._records(chunk, max(expected, len(keys)))
-            sources: dict[Segment, StoredPayloads] = {}
-            for key in chunk:
-                found = records.get(key)
-                if found is None:
-                    continue
-                record, (sequence, segment, _) = found
-                source = sources.get(segment)
-                if source is None:
-                    source = sources[segment] = StoredPayloads(segment.data, together=True)
-                try:
-                    value = self._decoded(record, source)
-                except (OSError, ShortPayload):
-                    with contextlib.suppress(KeyError):  # by itself, which knows what to do about it
-                        yield key, self._read(key)
-                else:
-                    if self._kept is not None:
-                        self._kept.keep(key, value, sequence, epoch)
-                    yield key, value
+            if len(records) == len(chunk) and all(record[PLAIN] for record, _ in records.values()):
+                yield from self._plain(chunk, records, epoch)
+            else:
+                yield from self._decode_many(chunk, records, epoch)
 
-    def _records(self, keys: Sequence[str], expected: int) -> dict[str, tuple[Record, Spot]]:
+    def _plain(self, keys: Sequence[str], records: dict[str, Found], epoch: int) -> Iterator[tuple[str, Any]]:
+        """The values of records that hold all of them."""
+        if self._kept is not None:
+            keep = self._kept.keep_parsed
+            for key, (record, (sequence, _, _)) in records.items():
+                keep(key, record["v"], sequence, epoch)
+        return ((key, records.pop(key)[0]["v"]) for key in keys)
+
+    def _decode_many(self, keys: Sequence[str], records: dict[str, Found], epoch: int) -> Iterator[tuple[str, Any]]:
+        """The values of records, one in memory at a time."""
+        sources: dict[Segment, StoredPayloads] = {}
+        given: set[str] = set()
+        for key in keys:
+            found = records.pop(key, None)
+            if found is None:
+                if key in given:  # mentioned again: a value of its own
+                    with contextlib.suppress(KeyError):
+                        yield key, self.get(key)
+                continue
+            given.add(key)
+            record, (sequence, segment, _) = found
+            source = sources.get(segment)
+            if source is None:
+                source = sources[segment] = StoredPayloads(segment.data, together=True)
+            try:
+                value = self._decoded(record, source)
+            except (OSError, ShortPayload):
+                with contextlib.suppress(KeyError):  # by itself, which knows what to do about it
+                    yield key, self._read(key)
+            else:
+                if self._kept is not None:
+                    self._kept.keep(key, value, sequence, epoch)
+                yield key, value
+
+    def _records(self, keys: Sequence[str], expected: int) -> dict[str, Found]:
         """The records of those keys that are stored."""
-        records: dict[str, tuple[Record, Spot]] = {}
+        records: dict[str, Found] = {}
         spots = self._spots(keys, expected)
         by_segment: dict[Segment, list[tuple[int, str, int]]] = defaultdict(list)
         for key, (sequence, segment, at) in spots.items():

@@ -98,7 +98,10 @@ class StoredPayloads:
         """
         offset, length = self._table[index]
         if self._together and length < _GAP:
-            return bytearray(self.read(index))
+            content = self._from_slab(offset, length)
+            if len(content) != length:
+                raise ShortPayload(f"{self._path} ends inside of what should stand at {offset}")
+            return bytearray(content)
         if length >= _MAPPED and not is_remote(self._path):
             return self._mapped(offset, length)
         buffer = _fresh_buffer(length)

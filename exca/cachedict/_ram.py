@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
@@ -52,22 +53,39 @@ class KeptValues:
 
     def keep(self, key: str, value: Any, sequence: int = 0, epoch: int = 0) -> None:
         """Keep a copy of a value that was just read or given; nothing is kept of what cannot be copied cheaply."""
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and type(value) is numpy.ndarray and not value.dtype.hasobject:
+            if value.nbytes > _KEPT_BYTES:
+                self.values.pop(key, None)
+            else:
+                kept = value.copy("K")
+                copier = numpy.ndarray.copy if kept.flags.c_contiguous else _copy_array  # the first asks for order "C"
+                self.values[key] = (copier, kept, sequence, epoch)
+            return
         if is_immutable(value):
             self.values[key] = (None, value, sequence, epoch)
             return
         copier = _copier(value)
-        if copier is not _copy_array:
-            try:
-                value = copier(value)
-            except Exception:  # it cannot be copied: then it is read again
-                self.values.pop(key, None)
-                return
-        elif value.nbytes > _KEPT_BYTES:
+        try:
+            value = copier(value)
+        except Exception:  # it cannot be copied: then it is read again
             self.values.pop(key, None)
             return
-        else:
-            value = value.copy("K")
         self.values[key] = (copier, value, sequence, epoch)
+
+    def keep_parsed(self, key: str, value: Any, sequence: int, epoch: int) -> None:
+        """Keep a value that was just parsed, as pickled bytes: nothing but plain dicts, lists, strings and numbers.
+
+        Making them and loading them takes half the time of copies of the containers, which also keep the garbage
+        collector busy.
+        """
+        if type(value) not in _TREES:
+            self.values[key] = (None, value, sequence, epoch)
+            return
+        try:
+            self.values[key] = (pickle.loads, pickle.dumps(value, pickle.HIGHEST_PROTOCOL), sequence, epoch)
+        except RecursionError:  # nested as deeply as JSON can be: then it is read again
+            self.values.pop(key, None)
 
     def keep_written(self, key: str, value: Any, sequence: int, epoch: int) -> None:
         """Keep a value that was just stored, if it certainly is what would be read back; others are read once."""

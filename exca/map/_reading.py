@@ -19,16 +19,8 @@ def read(cache: CacheDict[Any], keys: Sequence[str], what: str) -> Iterator[Any]
     ResultNotFound
         if one was deleted since it was computed.
     """
-    results = cache.iter_many(keys)
-    while True:
-        try:
-            value = next(results)
-        except StopIteration:
-            return
-        except KeyError as error:
-            key = error.args[0]
-            raise ResultNotFound(
-                f"the result of {what} for {key!r} was deleted since the call: call it again"
-            ) from error
-        yield value
-        del value
+    try:
+        yield from cache.iter_many(keys)
+    except KeyError as error:
+        key = error.args[0]
+        raise ResultNotFound(f"the result of {what} for {key!r} was deleted since the call: call it again") from error

@@ -91,3 +91,15 @@ def test_many_end_at_the_first_that_is_missing(tmp_path: Path) -> None:
         assert [next(values), next(values)] == [1, 2]
         with pytest.raises(KeyError, match="x"):
             next(values)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_incident_12_each_mention_of_a_key_gets_a_value_of_its_own(keep: bool, tmp_path: Path) -> None:
+    CacheDict[Any](tmp_path).update(a={"x": [1]}, b=2)
+    cache: CacheDict[Any] = CacheDict(tmp_path, keep_in_ram=keep)
+    for _ in range(3):  # from disk, and from RAM
+        one, two, _, three = cache.iter_many(["a", "a", "b", "a"])
+        change(one["x"])
+        change(two["x"])
+        assert three == {"x": [1]}
+        assert cache["a"] == {"x": [1]}

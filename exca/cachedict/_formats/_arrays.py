@@ -72,6 +72,8 @@ def load_array(info: list[Json], source: PayloadSource) -> Array:
     dtype = _DTYPES.get(name) if type(name) is str else None
     if dtype is None:
         dtype = _parsed_dtype(name)
+        if type(name) is str:
+            _DTYPES[name] = dtype
     buffer = b"" if index is None else source.array_buffer(index)
     array: Array = numpy.ndarray(shape, dtype, buffer or bytearray(0), 0, None, "F" if len(info) == 4 else "C")
     if array.nbytes != len(buffer):
