@@ -13,13 +13,14 @@ import exca.hydra
 CONF = Path(__file__).parents[2] / "conf"
 
 
-@pytest.mark.parametrize("model", ["softmax", "mlp"])
+@pytest.mark.parametrize("model", ["softmax", pytest.param("mlp", marks=pytest.mark.slow)])
 def test_reads_95_percent_of_unseen_digits(model: str) -> None:
     result = Experiment(model={"name": model}, optim={"lr": 0.03}).run()
     assert result["test_accuracy"] >= 0.95
     assert result["train_accuracy"] >= result["test_accuracy"]
 
 
+@pytest.mark.slow
 def test_same_seed_same_numbers_another_seed_others(tmp_path: Path) -> None:
     quick = Experiment(model={"name": "mlp"}, optim={"epochs": 3})
     again = Experiment(model={"name": "mlp"}, optim={"epochs": 3}, infra={"folder": tmp_path})

@@ -157,7 +157,7 @@ def test_threads_that_a_call_left_behind_do_not_keep_the_worker(node: Node) -> N
     assert job.status() == "completed"
 
 
-@pytest.mark.parametrize("limit_s", [SHORT, LONG, None])
+@pytest.mark.parametrize("limit_s", [SHORT, *(pytest.param(limit, marks=pytest.mark.slow) for limit in (LONG, None))])
 def test_a_warned_call_that_can_save_its_state_goes_on_later(node: Node, tmp_path: Path, limit_s: float) -> None:
     jobs = node.submit([Call(Saving(), (str(tmp_path),)), Call(double, (1,))], limit_s=limit_s)
     agent = node.start()
@@ -228,6 +228,7 @@ def test_a_scheduler_that_does_not_requeue(node: Node, tmp_path: Path) -> None:
         job.result()
 
 
+@pytest.mark.slow
 def test_a_call_may_run_into_its_limit_three_times(node: Node, tmp_path: Path) -> None:
     [job] = node.submit([Call(Saving(), (str(tmp_path),))], limit_s=SHORT)
     for attempt in range(4):

@@ -55,6 +55,7 @@ def test_an_interrupt_says_what_goes_on(tmp_path: Path) -> None:
     assert results(jobs) == [str(gate)]
 
 
+@pytest.mark.slow
 def test_waiting_for_thousands_is_cheap(tmp_path: Path) -> None:
     """Each round of questions lists the folder once, whatever the number of jobs."""
     gate = tmp_path / "gate"

@@ -35,7 +35,9 @@ def test_a_failure_is_fatal_to_such_a_study_and_resumed_it_finds_what_was_comput
     assert json.loads((resumed.folder / "best.json").read_text()) == [0.1, 1]
 
 
-@pytest.mark.parametrize(("sweeper", "value"), [("LikeAx", "1e9"), ("LikeNevergrad", "inf")])
+@pytest.mark.parametrize(
+    ("sweeper", "value"), [("LikeAx", "1e9"), pytest.param("LikeNevergrad", "inf", marks=pytest.mark.slow)]
+)
 def test_a_failure_can_be_a_bad_value_to_such_a_study(searching: Shell, sweeper: str, value: str) -> None:
     done = searching.sweep(f"hydra/sweeper={sweeper}", "fail=[1,3]", f"hydra.launcher.failure_value={value}")
     assert done.code == 0, done.err

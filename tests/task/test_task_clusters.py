@@ -21,7 +21,7 @@ from exca.errors import InvalidInfra, JobFailed
 HERE = Path(__file__).parent
 
 
-class ClusterContract:
+class OnCluster:
     cluster: tp.ClassVar[str | None]
     own_process: tp.ClassVar[bool] = True
 
@@ -30,6 +30,8 @@ class ClusterContract:
         infra = {"folder": tmp_path / "cache", "cluster": self.cluster, "max_workers": 2}
         return Work(trace=tmp_path / "trace", infra=infra)
 
+
+class ClusterContract(OnCluster):
     def test_computed_once(self, work: Work, tmp_path: Path) -> None:
         first = work.run()
         assert work.infra.clone_obj().run() == first
@@ -153,7 +155,14 @@ class TestProcessPool(QueueContract):
         assert config.run()["pid"] != os.getpid()
 
 
-class TestLocal(QueueContract):
+@pytest.mark.slow
+class TestLocalAsAnyOther(QueueContract):
+    cluster = "local"
+
+
+class TestLocal(OnCluster):
+    """What only a queue that outlives its submitter can promise."""
+
     cluster = "local"
 
     def test_the_uid_folder_leads_to_the_job(self, work: Work) -> None:
