@@ -35,8 +35,9 @@ def find_jobs(job_id: str, folder: Path | None) -> list[QueuedJob]:
     for own in _search(folder, job_id):
         if (own / "ticket").is_symlink():
             return [job_from_folder(own)]
-    for submitted in _search(folder, f"{job_id}_submitted.pkl"):
-        return list(_jobs_of(ArrayPaths(submitted.parents[1]), job_id))
+    for name in dict.fromkeys((job_id, job_id.partition("_")[0])):  # submitit's file of one job, or of a whole array
+        for submitted in _search(folder, f"{name}_submitted.pkl"):
+            return list(_jobs_of(ArrayPaths(submitted.parents[1]), job_id))
     return []
 
 

@@ -127,10 +127,15 @@ class SubmititExecutor:
 
     def _submit_once(self, place: Place, part: range, name: str, at_once: int) -> list[str]:
         executor = self._make_executor(place, part, name, at_once)
+        workers = [ArrayWorker(str(place.paths.folder), number) for number in part]
         with _outside_jobs():
+            if self._order.cluster == "slurm" and len(part) > 1:
+                # The nodes read no pickle of submitit's: one job that is an array needs one, not one for each element.
+                executor.parameters["map_count"] = len(part)  # as `submit_array` does
+                job = executor.submit(workers[0])
+                return [f"{job.job_id}_{element}" for element in range(len(part))]
             # `batch` would leave the only job of an array of one pending, and log what we raise.
-            jobs = executor.submit_array([ArrayWorker(str(place.paths.folder), number) for number in part])
-        return [str(job.job_id) for job in jobs]
+            return [str(job.job_id) for job in executor.submit_array(workers)]
 
     def _make_executor(self, place: Place, part: range, name: str, at_once: int) -> submitit.Executor:
         folder, order = place.paths.folder / "scheduler", self._order
