@@ -33,6 +33,8 @@ class OpenSegments:
         with self._lock:
             self._owners.pop(number, None)
             self._owners[number] = weakref.ref(owner)
+            if len(self._owners) > self._capacity:
+                self._owners = {key: known for key, known in self._owners.items() if known() is not None}
             excess = len(self._owners) - self._capacity
             oldest = list(self._owners.items())[:excess] if excess > 0 else []
         for number, reference in oldest:

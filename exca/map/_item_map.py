@@ -149,10 +149,12 @@ class ItemMap(Computation):
     def _listed(self, items: Iterable[Any]) -> Sequence[Any]:
         if isinstance(items, (list, tuple)):
             return items
-        if not hasattr(items, "__iter__") and not hasattr(items, "__getitem__"):
+        # The letters of a text, or the names of a table's columns, are hardly ever what is meant.
+        is_one = isinstance(items, (str, bytes)) or hasattr(items, "columns")
+        if is_one or not (hasattr(items, "__iter__") or hasattr(items, "__getitem__")):
             raise TypeError(
                 f"{self.method.title} takes many items (a list, a generator, ...), not {items!r:.200} of type "
-                f"{type(items).__qualname__}: a single one goes into a list"
+                f"{type(items).__qualname__}: a single one goes into a list, the rows of a table too"
             )
         return list(items)
 

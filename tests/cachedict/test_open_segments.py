@@ -53,6 +53,15 @@ def test_the_first_one_that_is_not_busy_is_completed() -> None:
     assert [owner.retired for owner in owners] == [1, 1, 1, 1, 0]
 
 
+def test_those_that_are_no_more_do_not_count() -> None:
+    segments, kept, other = OpenSegments(capacity=2), Owner(), Owner()
+    segments.add(kept)
+    for _ in range(5):
+        segments.add(Owner())
+    segments.add(other)
+    assert (kept.retired, other.retired) == (0, 0)
+
+
 def test_a_cache_that_another_thread_writes_is_left_alone(tmp_path: Path) -> None:
     cache: CacheDict[int] = CacheDict(tmp_path)
     cache["a"] = 1

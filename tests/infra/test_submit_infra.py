@@ -81,7 +81,8 @@ class Working(pydantic.BaseModel):
         return number
 
 
-CLUSTERS = [None, "threadpool", "processpool", "local", "debug"]
+LOCAL = pytest.param("local", marks=pytest.mark.slow)  # costs most; some tests of it are fast ones all the same
+CLUSTERS = [None, "threadpool", "processpool", LOCAL, "debug"]
 
 
 @pytest.fixture(params=CLUSTERS)
@@ -130,7 +131,7 @@ def test_a_static_method_leaves_the_config_at_home(infra: dict[str, tp.Any]) -> 
     assert [job.result() for job in jobs] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("cluster", ["threadpool", "processpool", "local"])
+@pytest.mark.parametrize("cluster", ["threadpool", "processpool", LOCAL])
 def test_submitting_does_not_wait(tmp_path: Path, cluster: str) -> None:
     model = Working(infra={"cluster": cluster, "folder": tmp_path})
     job = model.infra.submit("nap", 1000)
@@ -138,7 +139,7 @@ def test_submitting_does_not_wait(tmp_path: Path, cluster: str) -> None:
     job.cancel()
 
 
-@pytest.mark.parametrize("cluster", ["threadpool", "processpool", "local"])
+@pytest.mark.parametrize("cluster", ["threadpool", "processpool", LOCAL])
 def test_incident_17_single_submissions_keep_the_bound(tmp_path: Path, cluster: str) -> None:
     model = Working(infra={"cluster": cluster, "folder": tmp_path, "max_workers": 2})
     workers = {job.result() for job in [model.infra.submit("process") for _ in range(5)]}
@@ -537,7 +538,7 @@ assert model.work(Answer(value=3)).value == 106
 """
 
 
-@pytest.mark.parametrize("cluster", ["local", "processpool"])
+@pytest.mark.parametrize("cluster", [LOCAL, "processpool"])
 def test_incident_18_classes_of_a_script_without_a_main_guard(tmp_path: Path, cluster: str) -> None:
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
