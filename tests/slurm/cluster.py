@@ -102,7 +102,7 @@ class Cluster:
     """
 
     state: Path = field(default_factory=lambda: Path(os.environ.get("EXCA_SLURM_STATE", "/tmp/exca-slurm")))
-    port: int = 6817
+    port: int = field(default_factory=lambda: int(os.environ.get("EXCA_SLURM_PORT", "6817")))
     nodes: tuple[str, ...] = ("n1", "n2")
 
     @property
