@@ -17,6 +17,8 @@ __all__ = ["CacheDict"]
 
 X = TypeVar("X")
 
+_FEW: Final = 3  # keys that are read faster one by one
+
 
 class _Missing:
     """No default: a missing key is an error."""
@@ -159,6 +161,10 @@ class CacheDict(MutableMapping[str, X], Generic[X]):
             count += 1
             yield value
         keys = keys[count:]
+        if len(keys) <= _FEW:
+            for key in keys:
+                yield self._items.get(key)
+            return
         wanted = iter(keys)
         for key, value in self._items.stream(keys):
             if (expected := next(wanted)) != key:

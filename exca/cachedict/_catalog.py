@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from exca.cachedict._index import digest_of
+from exca.cachedict._listing import Listing
 from exca.cachedict._open_files import OPEN_FILES
 from exca.cachedict._records import FORMAT, Record, check_format
 from exca.cachedict._segment import DELETED, Segment
@@ -44,6 +45,7 @@ class Catalog:
         self.segments: dict[str, Segment] = {}
         self.clock = 0
         self.epoch = 0
+        self._listing = Listing(folder)
         self._found: dict[str, Spot] = {}
         self._complete = False
         self._checked = False
@@ -133,13 +135,13 @@ class Catalog:
         self._load_if_cheaper(len(keys))
         segments = self.segments.values()
         if not self._complete or any(segment.deletes for segment in segments):
-            return set(self.find_many(keys))
+            return {key for key in keys if self.find(key) is not None}
         wanted = frozenset(keys)
         return set().union(*(wanted & segment.tail.keys() for segment in segments))
 
     def _load_if_cheaper(self, count: int) -> None:
         """Read all logs, if that takes less than to find so many keys by tables."""
-        if self._complete:
+        if self._complete or count < 2:
             return
         unread = sum(end - start for segment in self.segments.values() for start, end in segment.unread)
         if unread < count * _LOOKUP_BYTES:
@@ -226,14 +228,12 @@ class Catalog:
                 own.tail = {}
 
     def _refresh_once(self) -> bool:
-        try:
-            names = {name[:-4] for name in os.listdir(self.folder) if name.endswith(".log") and name[0] != "."}
-        except FileNotFoundError:
-            names = set()
-        for name in self.segments.keys() - names:
-            self._drop(name)
-        for name in sorted(names - self.segments.keys()):
-            self.segments[name] = Segment(self.folder, name)
+        names = self._listing.changes()
+        if names is not None:
+            for name in self.segments.keys() - names:
+                self._drop(name)
+            for name in sorted(names - self.segments.keys()):
+                self.segments[name] = Segment(self.folder, name)
         changed = False
         for segment in list(self.segments.values()):
             if segment is self._own and not (self._complete and segment.unread):
@@ -250,6 +250,7 @@ class Catalog:
 
     def _drop(self, name: str) -> None:
         segment = self.segments.pop(name)
+        self._listing.forget()
         self._changes += 1
         if segment is self._own:
             self._own = None

@@ -85,7 +85,7 @@ def parse_line(line: bytes) -> Record | None:
     A record whose value is JSON data as it stands, without tags, also has a true ``PLAIN``.
     """
     try:
-        record = json.loads(line)
+        record = json.loads(line.decode())  # given bytes, it looks for other encodings first
     except (ValueError, RecursionError):
         return None
     if not _is_record(record):
