@@ -47,7 +47,6 @@ def torn(folder: Path, junk: bytes) -> None:
     logs[1].write_bytes(lines[0] + b"\n" + junk + lines[1])
 
 
-@pytest.mark.parametrize("junk", JUNK)
 def test_a_folder_that_is_none_is_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     for folder in (tmp_path / "file", tmp_path / "file" / "items"):
@@ -59,6 +58,7 @@ def test_a_folder_that_is_none_is_named_with_what_to_do(tmp_path: Path) -> None:
             assert "choose another folder" in note
 
 
+@pytest.mark.parametrize("junk", JUNK)
 def test_incident_08_a_bad_line_hides_nothing_else(tmp_path: Path, junk: bytes) -> None:
     """Incident 8: one bad index line made a whole map cache unreadable."""
     torn(tmp_path, junk)
