@@ -248,8 +248,9 @@ def _texts(site: Site, said: Sequence[tuple[Contribution, DictConfig]]) -> Itera
     for _, node in said:
         tag = node._get_node(site.shape.discriminator)
         value = tag._value() if tag is not None and not isinstance(tag, list) else None
-        if value is not None and str(value) in site.shape.members:
-            yield str(value)
+        text = site.shape.text_of(value)
+        if value is not None and text in site.shape.members:
+            yield text
 
 
 def _last(texts: Iterator[str]) -> str | None:

@@ -15,6 +15,7 @@ from exca.identity import export
 from ._enums import named, with_members
 from ._forms import form_of
 from ._text import MISSING, UNSHOWN, held
+from ._validating import validated
 
 __all__ = ["default_of", "plain_default"]
 
@@ -65,7 +66,7 @@ def plain_default(info: FieldInfo, value: Any) -> Any:
         key, plain = next(iter(data.items()))
         plain = named(value, plain)
         read = {key: with_members(plain, form_of(info.annotation))}
-        again = next(iter(dict(probe.model_validate(read)).values()))
+        again = next(iter(dict(validated(probe, read)).values()))
         return held(plain) if type(again) is type(value) and bool(again == value) else UNSHOWN
     except (ValidationError, IdentityError, ValueError, TypeError, StopIteration):
         return UNSHOWN

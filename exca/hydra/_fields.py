@@ -41,6 +41,8 @@ class Shape:
         Whether the node takes keys that no class declares (a dict field, models told apart by their fields).
     objects
         Enum members that a ``Literal`` lists, by their plain value: pydantic takes the member alone.
+    names
+        The texts of a discriminator's values by the names of the enum members that these are.
     """
 
     kind: Literal["value", "model", "optional", "union", "infra"]
@@ -50,6 +52,7 @@ class Shape:
     nullable: bool = False
     open: bool = False
     objects: Mapping[Any, enum.Enum] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_loose(self) -> bool:
@@ -59,7 +62,14 @@ class Shape:
     def object_of(self, value: Any) -> Any:
         """Return what pydantic is given for a plain value of the field: the value, or the enum member it is of."""
         member = self.objects.get(value) if isinstance(value, str | int) else None
-        return member if member is not None and type(member.value) is type(value) else value
+        if member is not None and type(member.value) is type(value):
+            return member
+        return next((member for member in self.objects.values() if member.name == value), value)
+
+    def text_of(self, value: object) -> str:
+        """Return the text of a discriminator's value, which may be an enum member's name."""
+        text = str(value)
+        return text if text in self.members else self.names.get(text, text)
 
 
 def is_infra(annotation: object) -> bool:
@@ -136,6 +146,7 @@ def _union(types_: list[Any], keys: list[object], nullable: bool) -> Shape | Non
         return None
     members: dict[str, type[BaseModel]] = {}
     tags: dict[str, Any] = {}
+    names: dict[str, str] = {}
     aliases = set()
     for model in types_:
         if not _is_model(model) or key not in model.model_fields:
@@ -144,9 +155,10 @@ def _union(types_: list[Any], keys: list[object], nullable: bool) -> Shape | Non
         for value in _literals(model.model_fields[key].annotation):
             text = str(value.value if isinstance(value, enum.Enum) else value)
             members[text], tags[text] = model, value.value if isinstance(value, enum.Enum) else value
+            names |= {value.name: text} if isinstance(value, enum.Enum) else {}
     if len(aliases) != 1:
         return None
-    return Shape("union", members, tags, aliases.pop(), nullable)
+    return Shape("union", members, tags, aliases.pop(), nullable, names=names)
 
 
 def alternatives(annotation: Any, discriminator: object = None) -> Iterator[tuple[Any, object]]:

@@ -32,7 +32,7 @@ from ._problems import InvalidComposition, UnknownOption, as_error
 from ._register import default_name, registered_names
 from ._schema import Path
 from ._source import ModelRepository, ModelSource, is_generated
-from ._translation import chosen_by_hand, translated, unaliased
+from ._translation import chosen_by_hand, named_texts, translated, unaliased
 from ._unknown import unknown_keys, unknown_option
 from ._unset import marked, unmark
 from ._yaml_errors import problem_of_yaml
@@ -242,7 +242,7 @@ class ModelLoader(ConfigLoaderImpl):
                 if id(override) in by_hand and id(override) not in choices:
                     path = key_path(override)
                     text = verdict.texts.get(path[:-1], _NOT_THERE) if path else _NOT_THERE
-                    if text not in (_NOT_THERE, str(override.value())):
+                    if text not in (_NOT_THERE, *named_texts(self.schema, override)):
                         choices[id(override)] = by_hand[id(override)]
                         changed = True
             if not changed:

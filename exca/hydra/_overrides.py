@@ -22,6 +22,7 @@ from ._pydantic_errors import problems_of
 from ._reading import changes
 from ._schema import Entry, Option, Path, Site, Tree
 from ._text import MISSING, UNSHOWN, held, same, unheld
+from ._validating import validated
 
 __all__ = ["to_config", "to_overrides"]
 
@@ -89,7 +90,7 @@ def _tree_data(config: BaseModel) -> dict[str, Any]:
         raise_problems(type(config).__name__, problems)
         hint = "set it in Python, after composing"
         try:
-            again = schema.model.model_validate(changed)
+            again = validated(schema.model, changed)
         except ValidationError as error:
             raise as_error(type(config).__name__, problems_of(error, schema, changed)) from error
         for path, value, other in _differences(config, again, ()):

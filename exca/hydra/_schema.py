@@ -71,7 +71,8 @@ class Site:
 
     def of_text(self, text: object) -> Option | None:
         """Return the option of a discriminator's value (or of the only model)."""
-        return next((option for option in self.options.values() if option.text == str(text)), None)
+        wanted = self.shape.text_of(text)
+        return next((option for option in self.options.values() if option.text == wanted), None)
 
     def choices(self) -> str:
         """Return the overrides that choose a node, for messages."""

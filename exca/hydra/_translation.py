@@ -26,7 +26,7 @@ from ._problems import Problem, raise_problems
 from ._schema import Path, Schema, Site, Tree
 from ._text import MISSING
 
-__all__ = ["chosen_by_hand", "is_plain_value", "sites_at", "translated", "unaliased"]
+__all__ = ["chosen_by_hand", "is_plain_value", "named_texts", "sites_at", "translated", "unaliased"]
 
 
 def translated(schema: Schema, overrides: Sequence[Override]) -> list[Override]:
@@ -135,6 +135,12 @@ def chosen_by_hand(schema: Schema, override: Override) -> Override | None:
     return None
 
 
+def named_texts(schema: Schema, override: Override) -> Iterator[str]:
+    """Yield the text of the member that setting a discriminator names, at each site that it may be of."""
+    for site in sites_at(schema.tree, (key_path(override) or ())[:-1]):
+        yield site.shape.text_of(override.value())
+
+
 def _choice(site: Site, override: Override) -> Override | None:
     """Return the choice of an option that assigning a value to its node means, or None."""
     value = override.value()
@@ -154,7 +160,10 @@ def _option_name(site: Site, value: object) -> str | None:
     """Return the name of the option that a value stands for (a discriminator may be a number), or None."""
     if value is None:
         return next((option.name for option in site.options.values() if option.tree is None), None)
-    return str(value) if str(value) in site.options else None
+    if str(value) in site.options:
+        return str(value)
+    option = site.of_text(value) if str(value) in site.shape.names else None
+    return option.name if option is not None else None
 
 
 def _refuse_none(schema: Schema, sites: Sequence[Site], override: Override, path: Path) -> None:

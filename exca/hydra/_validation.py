@@ -20,6 +20,7 @@ from ._pydantic_errors import problems_of
 from ._reading import changes
 from ._schema import Schema
 from ._searching import search_path_of
+from ._validating import validated
 from ._volatile import warn_of_volatile
 
 __all__ = ["Finder", "built", "check", "model_of", "read", "to_model", "validate_points"]
@@ -92,7 +93,7 @@ def read(cfg: DictConfig, schema: Schema) -> tuple[BaseModel | None, list[Proble
     changed = changes(schema, data, problems)
     config = None
     try:
-        config = schema.model.model_validate(changed)
+        config = validated(schema.model, changed)
     except ValidationError as error:
         known = {problem.path for problem in problems}
         for problem in problems_of(error, schema, changed):
@@ -109,7 +110,7 @@ def model_of(data: dict[str, Any], schema: Schema) -> BaseModel | None:
     problems: list[Problem] = []
     changed = changes(schema, data, problems)
     try:
-        return None if problems else schema.model.model_validate(changed)
+        return None if problems else validated(schema.model, changed)
     except ValidationError:
         return None
 
