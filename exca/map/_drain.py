@@ -130,6 +130,9 @@ class Drain:
             raise
         except Exception as error:
             self._failed(error)
+        except BaseException as error:  # sys.exit() of the method, or Ctrl-C
+            self._name(error, list(self._out))
+            raise
 
     def _collect(self, results: Iterator[Any]) -> None:
         cache, out, doubtful, advance = self.work.cache, self._out, self._doubtful, self.work.advance

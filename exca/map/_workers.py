@@ -246,7 +246,8 @@ class _Round:
             return  # killed, but they had got somewhere: others take over
         stored = len(self.work.items) - len(left)
         shown = ", ".join(map(repr, sorted(failed)[:5])) + (", ..." if len(failed) > 5 else "")
-        text = f"{len(failed)} items failed ({shown})" if failed else "the workers ended before all was computed"
+        count = f"{len(failed)} item{'s' * (len(failed) != 1)} failed"
+        text = f"{count} ({shown})" if failed else "the workers ended before all was computed"
         raised[0].add_note(f"{text}; {stored} of {len(self.work.items)} are stored: the next call computes the others")
         raise raised[0]
 

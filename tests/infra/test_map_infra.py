@@ -361,6 +361,24 @@ def test_a_failing_item_is_named_and_costs_none_of_the_others(place: str, tmp_pa
     assert counts(trace) == {1: 1, 2: 1, 3: 1}
 
 
+def test_the_item_in_which_the_method_leaves_is_named(tmp_path: Path) -> None:
+    class Leaving(pydantic.BaseModel):
+        infra: exca.MapInfra = exca.MapInfra()
+
+        @infra.apply(item_uid=str)
+        def process(self, items: tp.Iterable[int]) -> tp.Iterator[int]:
+            for item in items:
+                if item == 3:
+                    sys.exit("no more")
+                yield item
+
+    config = Leaving(infra={"folder": tmp_path})
+    with pytest.raises(SystemExit, match="no more") as caught:
+        config.process(range(5))
+    assert any("computing item '3'" in note for note in caught.value.__notes__)
+    assert sorted(config.infra.cache_dict) == ["0", "1", "2"]
+
+
 def test_an_item_that_failed_is_computed_again_by_the_next_call(tmp_path: Path, trace: Path) -> None:
     with pytest.raises(ValueError, match="bad"):
         Counted(trace=trace, fail=(3,), infra={"folder": tmp_path}).process([3])

@@ -56,7 +56,7 @@ class MapOnClusterContract:
         with pytest.raises(ValueError, match="bad 3") as caught:
             config.process(range(20))
         notes = "\n".join(caught.value.__notes__)
-        assert "1 items failed ('3'); 19 of 20 are stored" in notes
+        assert "1 item failed ('3'); 19 of 20 are stored" in notes
         assert len(config.infra.cache_dict) == 19
         assert counts(trace) == dict.fromkeys(range(20), 1), "nobody tries again what another worker failed with"
 
