@@ -11,6 +11,7 @@ job needs any more can be removed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -79,6 +80,8 @@ def take_snapshot(parts: Sequence[Part], selection: Selection, root: Path) -> Pa
                 if not folder.exists():
                     _create(folder, pieces, parts)
                 if _is_intact(folder, pieces):
+                    with contextlib.suppress(OSError):
+                        os.utime(folder)  # who tidies up sees that it is in use
                     return folder / _TREE
         except _EditedError:
             continue

@@ -163,6 +163,13 @@ def test_jobs_cannot_change_the_copy_by_mistake(code: Path, root: Path) -> None:
     (tree / "output.txt").write_text("jobs may write beside it")
 
 
+def test_a_copy_that_is_used_again_is_not_old(code: Path, root: Path) -> None:
+    folder = take(code, root).parent
+    os.utime(folder, (1, 1))
+    take(code, root)
+    assert folder.stat().st_mtime > 1
+
+
 def test_a_copy_that_was_not_completed_is_not_used(code: Path, root: Path) -> None:
     name = take(code, root).parent.name
     shutil.rmtree(root)
