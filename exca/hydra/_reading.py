@@ -20,7 +20,7 @@ from ._problems import Problem
 from ._schema import Entry, Schema, Site, Tree
 from ._strays import strays
 from ._suggestions import explain
-from ._text import same
+from ._text import same, unheld
 
 __all__ = ["changes"]
 
@@ -58,7 +58,7 @@ class _Reader:
             elif base is not None:
                 if key not in base or not same(value, base[key]):
                     changed[key] = self._value(value, (*path, key))
-            elif entry.required or not same(value, entry.default):
+            elif entry.required or not (same(value, entry.default) or same(value, unheld(entry.default))):
                 self._entry(entry, key, value, (*path, key), changed)
         return changed
 
