@@ -123,12 +123,26 @@ class Catalog:
         expected: how many keys will be looked for in all, if these are but some of them.
         """
         self._load_if_cheaper(max(len(keys), expected))
-        if self._complete and len(self.segments) == 1:  # nothing to compare
+        if not self._complete:
+            spots = ((key, self.find(key)) for key in keys)
+            return {key: spot for key, spot in spots if spot is not None}
+        if len(self.segments) == 1:  # nothing to compare
             (segment,) = self.segments.values()
             hits = ((key, segment.tail.get(key)) for key in keys)
             return {key: (hit[0], segment, hit[1]) for key, hit in hits if hit is not None and hit[1] != DELETED}
-        spots = ((key, self.find(key)) for key in keys)
-        return {key: spot for key, spot in spots if spot is not None}
+        return self._newest_of(frozenset(keys))
+
+    def _newest_of(self, keys: frozenset[str]) -> dict[str, Spot]:
+        """Where those keys are that are stored, when all logs have been read."""
+        newest: dict[str, Spot] = {}
+        for segment in self.segments.values():
+            tail = segment.tail
+            for key in keys & tail.keys():
+                sequence, at = tail[key]
+                known = newest.get(key)
+                if known is None or known[0] < sequence:
+                    newest[key] = (sequence, segment, at)
+        return {key: spot for key, spot in newest.items() if spot[2] != DELETED}
 
     def stored_among(self, keys: list[str]) -> set[str]:
         """Those keys that are stored, as far as is known."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
+import time
 from pathlib import Path
+from typing import Final
 
 from exca.errors import InvalidInfra
 
 __all__ = ["allowed_cpus", "allowed_gpus", "thread_limits"]
+
+_QUOTA_S: Final = 1.0  # quotas change seldom, and are some twenty files; they are asked for several times a submission
 
 
 def allowed_cpus(cgroup_root: Path = Path("/sys/fs/cgroup"), own_groups: Path = Path("/proc/self/cgroup")) -> int:
@@ -27,8 +32,15 @@ def allowed_cpus(cgroup_root: Path = Path("/sys/fs/cgroup"), own_groups: Path = 
         cpus = len(os.sched_getaffinity(0))
     except AttributeError:  # not Linux
         cpus = os.cpu_count() or 1
-    quotas = [quota for folder in _cgroup_folders(cgroup_root, own_groups) if (quota := _quota(folder)) is not None]
-    return max(1, min([cpus, *(math.ceil(quota) for quota in quotas)]))
+    quota = _least_quota(cgroup_root, own_groups, int(time.monotonic() / _QUOTA_S))
+    return max(1, cpus if quota == math.inf else min(cpus, math.ceil(quota)))
+
+
+@functools.lru_cache(maxsize=1)
+def _least_quota(root: Path, own_groups: Path, _time: int) -> float:
+    """The least of all quotas, in CPUs; read anew when the time is another one."""
+    quotas = [quota for folder in _cgroup_folders(root, own_groups) if (quota := _quota(folder)) is not None]
+    return min(quotas, default=math.inf)
 
 
 def _cgroup_folders(root: Path, own_groups: Path) -> list[Path]:

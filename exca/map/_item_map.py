@@ -245,10 +245,12 @@ class ItemMap(Computation):
         try:
             compute_elsewhere(self, passing)
         finally:  # what is there of an incomplete run, too
-            for key, value in passing.cache.items():
+            missing = frozenset(passing.cache.missing(work.items))
+            stored = [key for key in work.items if key not in missing]
+            for key, value in zip(stored, passing.cache.iter_many(stored), strict=True):
                 work.cache[key] = value
-                if work.force:
-                    work.renewed.add(key)
+            if work.force:
+                work.renewed.update(stored)
 
     def _temporary(self, items: Mapping[str, Any], advance: Callable[[int], object]) -> Work:
         """Work whose results are kept for this call alone; its folder goes when nobody holds its cache any more."""

@@ -62,6 +62,8 @@ def compute_elsewhere(items: ItemMap, work: Work) -> None:
 
 def _suspects_last(keys: Sequence[str], others: Others) -> list[str]:
     """What workers had taken before they died comes last, and what may have killed them at the very end."""
+    if not others.abandoned:
+        return list(keys)
     suspects = [key for key in keys if key in others.abandoned]
     return [*(key for key in keys if key not in others.abandoned), *suspects[1:], *suspects[:1]]
 
