@@ -196,7 +196,7 @@ class Drain:
             error.add_note(f"this worker gave up after {GIVE_UP_AFTER} failing items in a row")
             raise error
 
-    def _name(self, error: Exception, keys: Sequence[str]) -> None:
+    def _name(self, error: BaseException, keys: Sequence[str]) -> None:
         if keys:
             which = f"item {keys[0]!r}" if len(keys) == 1 else f"one of {len(keys)} items, {keys[0]!r} to {keys[-1]!r}"
             error.add_note(f"while {self.work.function.__qualname__} was computing {which}")
