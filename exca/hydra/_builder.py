@@ -17,7 +17,7 @@ from exca.identity import input_key
 
 from ._ambiguity import decides
 from ._defaults import default_of, plain_default
-from ._fields import Shape, all_keys, shape_of, tree_keys
+from ._fields import Shape, all_keys, shape_of, takes_json, tree_keys
 from ._forms import form_of
 from ._schema import Entry, Option, Schema, Site, Tree
 from ._text import MISSING, UNSHOWN, same
@@ -86,6 +86,7 @@ class _Builder:
                 annotation=None if decides(info) else info.annotation,
                 form=form_of(info.annotation),
                 place=path if isinstance(path, AliasPath) else None,
+                json=takes_json(info.annotation, info.metadata),
             )
         extra = dict(given.__pydantic_extra__ or {}) if given is not None else {}
         return Tree(model, entries, extra, _aliases(model, entries))

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import enum
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import AliasChoices, AliasPath, BaseModel, Discriminator, RootModel
+from pydantic import AliasChoices, AliasPath, BaseModel, Discriminator, Json, RootModel
 from pydantic.fields import FieldInfo
 
 from exca.discriminated import DiscriminatedModel
 from exca.identity import input_key
 from exca.infra import BaseInfra
 
-__all__ = ["Shape", "all_keys", "allows_extra", "alternatives", "forbids_extra", "is_infra", "shape_of", "tree_keys"]
+__all__ = [
+    "Shape",
+    "all_keys",
+    "allows_extra",
+    "alternatives",
+    "forbids_extra",
+    "is_infra",
+    "shape_of",
+    "takes_json",
+    "tree_keys",
+]
+
+_JSON: Any = Json  # to type checkers it is an alias
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,22 @@ def tree_keys(model: type[BaseModel]) -> dict[str, str]:
     """Return the key in the tree of each field: its name where the model accepts it, else its alias."""
     keys = {name: input_key(model, name) for name in model.model_fields}
     return {name: key if isinstance(key, str) else name for name, key in keys.items()}
+
+
+def takes_json(annotation: Any, metadata: Sequence[Any] = ()) -> bool:
+    """Whether a type, or a member of a union, is pydantic's ``Json``: data given to it as text.
+
+    Examples
+    --------
+    >>> takes_json(Json[list[int]] | None)
+    True
+    """
+    if annotation is Json or any(note is Json or isinstance(note, _JSON) for note in metadata):
+        return True
+    if get_origin(annotation) is Annotated:
+        inner, *notes = get_args(annotation)
+        return takes_json(inner, notes)
+    return get_origin(annotation) in (Union, types.UnionType) and any(map(takes_json, get_args(annotation)))
 
 
 def all_keys(model: type[BaseModel], name: str) -> list[str]:

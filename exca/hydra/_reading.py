@@ -7,6 +7,7 @@ form, and validators that only look at what was given.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -100,6 +101,8 @@ class _Reader:
         read = with_members(self._value(value, path, entry.site), entry.form)
         if isinstance(value, Mapping | list) and not stray:
             read = self._member(entry, value, read, path)
+        if entry.json and not isinstance(read, str | Missing) and not (read is None and entry.shape.nullable):
+            read = json.dumps(read)
         if isinstance(read, Missing):
             changed.pop(key, None)
         elif entry.place is not None:

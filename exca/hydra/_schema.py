@@ -107,6 +107,8 @@ class Entry:
         Where the model looks for the value, if not under a key: a path.
     member
         Of models that only their fields tell apart, the class of the default.
+    json
+        Whether pydantic wants the value as JSON text.
     """
 
     name: str
@@ -120,6 +122,7 @@ class Entry:
     form: Form = NO_FORM
     place: AliasPath | None = None
     member: type[BaseModel] | None = None
+    json: bool = False
 
     def tree_for(self, data: Mapping[str, Any]) -> Tree | None:
         """Return the tree of the model that plain data of this field is meant for."""

@@ -1,4 +1,4 @@
-"""Strict models, which take from YAML what they would take from JSON; and members chosen by the names of an enum."""
+"""Strict models, which take from YAML what they would take from JSON; JSON itself; members named by an enum."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr
 
 import exca
 import exca.hydra
@@ -101,3 +101,32 @@ def test_a_file_names_a_member_by_its_enum(tmp_path: Path) -> None:
     (tmp_path / "app.yaml").write_text("part: {kind: BIG, b: 3}\n")
     assert exca.hydra.compose(Chooser, config_dir=tmp_path, config_name="app") == Chooser(part=Big(b=3))
     assert exca.hydra.compose(Chooser, ["part=s"], config_dir=tmp_path, config_name="app") == Chooser()
+
+
+class Texts(BaseModel):
+    given: Json[dict[str, int]] = {"a": 1}
+    perhaps: Json[list[int]] | None = None
+    anything: Json = None
+    raw: bytes = b"x"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["given={a: 2}"], {"given": '{"a": 2}'}),
+        (["given='{\"a\": 2}'"], {"given": '{"a": 2}'}),
+        (["perhaps=[1,2]"], {"perhaps": "[1, 2]"}),
+        (["perhaps=null"], {}),
+        (["anything={x: [1, null]}"], {"anything": '{"x": [1, null]}'}),
+        ([], {}),
+    ],
+)
+def test_json_is_written_as_such_or_as_text(overrides: list[str], expected: dict[str, str]) -> None:
+    config = exca.hydra.compose(Texts, overrides)
+    assert config == Texts(**expected)
+    assert exca.hydra.compose(Texts, exca.hydra.to_overrides(config)) == config
+
+
+def test_a_default_that_needs_a_literal_in_the_tree_is_not_set() -> None:
+    assert exca.hydra.compose(Texts, ["perhaps=[1]"]).model_fields_set == {"perhaps"}
+    assert exca.hydra.compose(Texts, ["raw=yz"]).raw == b"yz"
