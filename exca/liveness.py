@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -65,7 +65,7 @@ class Stamp:
 
     def to_dict(self) -> dict[str, object]:
         """Plain data for a JSON note."""
-        return asdict(self)
+        return {"host": self.host, "boot": self.boot, "pid": self.pid, "start": self.start}
 
     def liveness(self) -> Liveness:
         """Whether the process is alive; ``"elsewhere"`` if it cannot be seen from this machine, container or user."""

@@ -13,15 +13,20 @@ submission all the same.
 
 from __future__ import annotations
 
-from exca.execution._array._layout import JobPaths
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
 from exca.execution._call import Call, Shared
 from exca.execution._clusters import choose_cluster, make_executor, worker_bound
 from exca.execution._code import CodeCopy
-from exca.execution._finding import find_jobs
 from exca.execution._job import Executor, Job, JobStatus
-from exca.execution._queued import job_from_folder
 from exca.execution._resources import Resources
 from exca.execution._waiting import as_completed, wait_all
+
+if TYPE_CHECKING:
+    from exca.execution._array._layout import JobPaths
+    from exca.execution._finding import find_jobs
+    from exca.execution._queued import job_from_folder
 
 __all__ = [
     "Call",
@@ -40,3 +45,16 @@ __all__ = [
     "wait_all",
     "worker_bound",
 ]
+
+# All that is known of workers and of Slurm, for who looks for old jobs: a tenth of the time of `import exca`.
+_LATER: Final = {
+    "JobPaths": "exca.execution._array._layout",
+    "find_jobs": "exca.execution._finding",
+    "job_from_folder": "exca.execution._queued",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-from exca.execution._array._layout import JobPaths
 from exca.execution._call import Call
+
+if TYPE_CHECKING:
+    from exca.execution._array._layout import JobPaths
 
 __all__ = ["Executor", "Job", "JobStatus"]
 

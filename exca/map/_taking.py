@@ -135,7 +135,8 @@ class Taker:
         return self._claim_some(owed, stored, ignore_others=True)
 
     def _claim_some(self, owed: int, stored: int, *, ignore_others: bool) -> bool:
-        self._work.cache.refresh()  # most of what others have stored is read while nobody waits for it
+        if self._peers > 1:
+            self._work.cache.refresh()  # most of what others have stored is read while nobody waits for it
         with self._claims.turn():
             others = self._claims.others()  # before the cache: who stores, then lets go, is seen in one of them
             self._peers = max(self._workers, others.count + 1)
