@@ -92,6 +92,7 @@ def concurrently(folder: Path, writers: int, items: int) -> None:
     assert len(list(folder.glob("*.log"))) <= 2
 
 
+@pytest.mark.slow
 def test_writers_readers_and_a_compactor(tmp_path: Path) -> None:
     concurrently(tmp_path, writers=2, items=60)
 

@@ -21,7 +21,8 @@ def searching(python: FreshPython, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     return Shell(python, tmp_path)
 
 
-@pytest.mark.parametrize("sweeper", ["LikeAx", pytest.param("LikeNevergrad", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("sweeper", ["LikeAx", "LikeNevergrad"])
 def test_a_failure_is_fatal_to_such_a_study_and_resumed_it_finds_what_was_computed(
     searching: Shell, sweeper: str
 ) -> None:

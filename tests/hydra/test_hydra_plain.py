@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import threading
 import typing as tp
 from pathlib import Path
@@ -104,7 +103,7 @@ def test_output_folders_and_callbacks_are_hydras_also_for_cached_points(shell: P
     calls = shell.folder / "calls"
     callback = f"+hydra.callbacks.trace={{_target_:plain_app.Trace,file:'{calls}'}}"
     for _ in range(2):
-        done = shell.run(cluster, "x=1,2", callback, PYTHONPATH=os.pathsep.join([str(APP.parent), *_path()]))
+        done = shell.run(cluster, "x=1,2", callback)
         assert done.code == 0, done.err
         assert sorted(calls.read_text().splitlines()) == [*(f"end {x} COMPLETED" for x in "12"), "start 1", "start 2"]
         calls.unlink()
@@ -114,10 +113,6 @@ def test_output_folders_and_callbacks_are_hydras_also_for_cached_points(shell: P
             assert ("at work on" in log) != ("not run: the value is that of plain_app.main,0/" in log)
             assert yaml.safe_load((folder / ".hydra" / "overrides.yaml").read_text()) == [f"x={x}", *done.shared]
     assert shell.computed() == [1, 2]
-
-
-def _path() -> list[str]:
-    return [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
 
 
 def test_incident_29_a_value_of_the_run_is_warned_about_and_can_be_left_out(shell: PlainShell) -> None:

@@ -92,7 +92,7 @@ def _outcome(read: Any, point: list[str]) -> Any:
     ("name", "short"),
     [
         ("plain", 15),
-        ("linked", 12),
+        pytest.param("linked", 12, marks=pytest.mark.slow),
         pytest.param("unset", 1, marks=pytest.mark.slow),
         pytest.param("timed", 0, marks=pytest.mark.slow),
         ("numbered", 0),

@@ -219,6 +219,7 @@ def run(folder: Path, *command: str, stdin: str | None = None) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_incident_02_running_and_importing_share_one_identity(tmp_path: Path) -> None:
     package = tmp_path / "project"
     package.mkdir()

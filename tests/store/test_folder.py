@@ -397,7 +397,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("start", ["spawn", "forkserver"])
+@pytest.mark.parametrize("start", ["spawn", pytest.param("forkserver", marks=pytest.mark.slow)])
 def test_values_of_the_script_are_found_again_if_a_child_of_multiprocessing_stored_them(
     start: str, tmp_path: pathlib.Path
 ) -> None:
