@@ -29,7 +29,7 @@ from ._plain import Missing, Where, plain, references, unresolved
 from ._points import place_point, read_points
 from ._problems import InvalidComposition, Problem, raise_problems
 from ._validation import to_model
-from ._volatile import VolatileValueWarning, is_volatile
+from ._volatile import VolatileValueWarning, consequence, is_volatile
 
 __all__ = ["AppRunner"]
 
@@ -127,8 +127,8 @@ class AppRunner:
                 continue
             _warned.add((self._title, key))
             warnings.warn(
-                f"{key} is {text}: a value of the run is part of the uid of {self._title}, so no run finds the result "
-                f"of another. Give it a fixed value, or leave it out of the uid: hydra.launcher.exclude=[{key}]",
+                f"{key} is {text}: a value of the run is part of the uid of {self._title}, so {consequence(text)}. "
+                f"Give it a fixed value, or leave it out of the uid: hydra.launcher.exclude=[{key}]",
                 VolatileValueWarning,
                 stacklevel=2,
             )

@@ -16,7 +16,7 @@ from exca.infra import BaseInfra
 
 from ._plain import Where, references
 
-__all__ = ["VolatileValueWarning", "is_volatile", "warn_of_volatile"]
+__all__ = ["VolatileValueWarning", "consequence", "is_volatile", "warn_of_volatile"]
 
 _VOLATILE = re.compile(r"\$\{\s*(now|hydra)\s*:(?!runtime\.choices|job\.name|job\.config_name)")
 
@@ -24,6 +24,12 @@ _VOLATILE = re.compile(r"\$\{\s*(now|hydra)\s*:(?!runtime\.choices|job\.name|job
 def is_volatile(text: str) -> bool:
     """Whether an interpolation takes its value from the run."""
     return _VOLATILE.search(text) is not None
+
+
+def consequence(text: str) -> str:
+    """Say which runs do not find a result whose uid holds such a value."""
+    everywhere = _VOLATILE.search(text.replace("hydra:runtime.cwd", ""))
+    return "no run finds the result of another" if everywhere else "only runs started in this folder find the result"
 
 
 class VolatileValueWarning(UserWarning):
@@ -51,8 +57,8 @@ def warn_of_volatile(data: Mapping[str, Any], config: BaseModel) -> None:
             _warned.add((type(config), path))
             name = ".".join(map(str, path))
             warnings.warn(
-                f"{type(config).__name__}.{name} is {text}: a value of the run is part of the uid, so no run finds "
-                "the result of another. Give it a fixed value, or leave the field out of the uid "
+                f"{type(config).__name__}.{name} is {text}: a value of the run is part of the uid, so "
+                f"{consequence(text)}. Give it a fixed value, or leave the field out of the uid "
                 "(exclude_from_cache_uid, or _exclude_from_cls_uid on its class).",
                 VolatileValueWarning,
                 stacklevel=2,

@@ -16,6 +16,7 @@ from exca.hydra._launch_results import Row, print_table, write_csv
 from exca.hydra._parsing import parse
 from exca.hydra._sweep_plan import counts
 from exca.hydra._translation import translated
+from exca.hydra._volatile import consequence, is_volatile
 
 
 @pytest.fixture
@@ -91,3 +92,16 @@ def test_tables_show_stars_for_secrets(tmp_path: Path, capsys: pytest.CaptureFix
 def test_one_point_is_no_points() -> None:
     assert counts(["missing"]) == "1 point: 1 missing"
     assert counts(["missing", "cached"]) == "2 points: 1 missing, 1 cached"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("${hydra:runtime.cwd}/data", "only runs started in this folder find the result"),
+        ("${hydra:runtime.cwd}/${now:%H}", "no run finds the result of another"),
+        ("${now:%H}", "no run finds the result of another"),
+    ],
+)
+def test_incident_29_what_a_value_of_the_run_means_for_the_uid(text: str, says: str) -> None:
+    assert is_volatile(text)
+    assert consequence(text) == says
