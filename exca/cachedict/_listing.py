@@ -11,7 +11,7 @@ from exca.store import is_remote
 __all__ = ["Listing"]
 
 # Within one tick of the kernel's clock (10 ms at most), a folder that changes twice shows the same time.
-_SETTLED_NS: Final = 1_000_000_000
+_SETTLED_NS: Final = 100_000_000
 
 
 class Listing:
