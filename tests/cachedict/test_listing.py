@@ -32,7 +32,9 @@ def test_a_folder_at_rest_is_not_listed_again(tmp_path: Path, monkeypatch: pytes
         assert listing.changes() is None
     CacheDict[int](tmp_path)["b"] = 2
     later = listing.changes()
-    assert later is not None and names is not None and len(later) == len(names) + 1
+    assert names is not None
+    assert later is not None
+    assert len(later) == len(names) + 1
 
 
 def test_a_cache_at_rest_that_is_replaced_is_seen(tmp_path: Path) -> None:
