@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import time
 import weakref
@@ -14,10 +15,11 @@ from exca.execution._array._layout import CANCELLED, LOST, NEVER_STARTED, ArrayP
 from exca.execution._array._schedule import Posting, Schedule
 from exca.execution._sighting import FORGOTTEN, Sighting
 from exca.execution._tracking import TrackedArray
+from exca.liveness import Stamp
 
 __all__ = ["ScheduledArray", "Watch", "track"]
 
-_SUBMITTING_S = 300.0  # a submission that has not been answered for so long has died with its submitter
+_SUBMITTING_S = 300.0  # a submission that was not answered for so long has died, if its submitter cannot be seen
 _SETTLING_S = 30.0  # whoever gave a call its ticket to end it has done so by then
 _TAIL = 3  # lines of a worker's log that a message quotes
 
@@ -44,6 +46,8 @@ class ScheduledArray(TrackedArray):
         self._posting = Posting.read(paths)
         self._schedule: Schedule | None = None
         self._plugin: Watch | None = None
+        self._orphaned: float | None = None  # since when it is known that its submitter will not answer any more
+        self._unknown = False  # to the scheduler
 
     def verdict(self, index: int) -> Verdict | None:
         if str(index) not in self._list_ended() and self._may_end(index):
@@ -53,7 +57,9 @@ class ScheduledArray(TrackedArray):
     def is_supervised(self) -> bool:
         """Whether a worker of the array may still take calls, as far as is known."""
         schedule = self.schedule()
-        return schedule is None or any(not self._sighting(schedule, job).ended for job in schedule.ids)
+        if schedule is None:
+            return self._is_being_submitted()
+        return any(not self._sighting(schedule, job).ended for job in schedule.ids)
 
     def cancel(self, index: int) -> None:
         schedule = self.schedule()
@@ -64,13 +70,51 @@ class ScheduledArray(TrackedArray):
         else:
             return
         if schedule and self._posting.pinned:
-            self._watch(schedule).cancel(schedule, [schedule.ids[index]])
+            self._watch(schedule).cancel(schedule, [job for job in self._jobs_for(schedule, index) if job])
 
     def schedule(self) -> Schedule | None:
         """Where the workers are; None if that is not known (yet)."""
         if self._schedule is None:
-            self._schedule = Schedule.read(self.paths)
+            self._schedule = Schedule.read(self.paths) or self._recover()
         return self._schedule
+
+    def _recover(self) -> Schedule | None:
+        """Learn from Slurm what a submitter had no time to write down."""
+        if not self._is_orphaned() or self._orphaned is None:
+            return None
+        if self._posting.cluster != "slurm":
+            self._unknown = True
+            return None
+        from exca.execution._slurm import watch_of
+
+        status = os.stat(self.paths.spec)
+        ids = watch_of(status.st_uid).ids_of(self.spec.array, self._orphaned)
+        if not ids:
+            self._unknown = ids is not None
+            return None
+        schedule = Schedule("slurm", status.st_mtime, status.st_uid, self.spec.array, ids)
+        with contextlib.suppress(OSError):  # somebody else's folder
+            schedule.write(self.paths)
+        return schedule
+
+    def _is_orphaned(self) -> bool:
+        """Whether its submitter has ended, or may be taken to have."""
+        if self._orphaned is None:
+            submitter = Stamp.from_dict(self._posting.submitter)
+            life = "elsewhere" if submitter is None else submitter.liveness()
+            if (life == "dead" and self._posting.cluster == "slurm") or (life != "alive" and not self._is_new()):
+                self._orphaned = time.time()
+        return self._orphaned is not None
+
+    def _is_new(self) -> bool:
+        try:
+            return time.time() - os.stat(self.paths.spec).st_mtime < _SUBMITTING_S
+        except FileNotFoundError:
+            return False
+
+    def _jobs_for(self, schedule: Schedule, index: int) -> Sequence[str]:
+        """The scheduler's jobs that may run a call; none if its submitter did not come so far."""
+        return schedule.ids[index : index + 1] if self._posting.pinned else schedule.ids
 
     def _sighting(self, schedule: Schedule, job: str) -> Sighting:
         return self._watch(schedule).sighting(schedule, job)
@@ -92,17 +136,15 @@ class ScheduledArray(TrackedArray):
         if schedule is None:
             return self._is_being_submitted()
         if self._posting.pinned:
-            return not self._sighting(schedule, schedule.ids[index]).ended
+            return any(not self._sighting(schedule, job).ended for job in self._jobs_for(schedule, index))
         owner = self.paths.owner(index)
         if owner is not None and "@" in owner:
             return not self._sighting(schedule, owner.partition("@")[2]).ended
         return self.is_supervised()
 
     def _is_being_submitted(self) -> bool:
-        try:
-            return time.time() - os.stat(self.paths.spec).st_mtime < _SUBMITTING_S
-        except FileNotFoundError:
-            return False
+        """Whether a scheduler may have workers that nobody has written down yet."""
+        return not self._unknown and self.paths.spec.exists()
 
     def _settle(self, index: int) -> Verdict | None:
         """No worker is left that could end the call, the scheduler says."""
@@ -132,7 +174,9 @@ class ScheduledArray(TrackedArray):
         """Nobody took the call: it can be submitted again, unless its workers cannot even begin."""
         if schedule is None:
             return Verdict(NEVER_STARTED, "its submitter ended before the scheduler had answered")
-        jobs = [schedule.ids[index]] if self._posting.pinned else schedule.ids
+        jobs = self._jobs_for(schedule, index)
+        if not any(jobs):
+            return Verdict(NEVER_STARTED, "its submitter ended before it was submitted")
         seen = {job: self._sighting(schedule, job) for job in jobs}
         if all(sighting.state == "CANCELLED" for sighting in seen.values()):
             return Verdict(CANCELLED, f"cancelled in Slurm before it started (job {jobs[0]})")

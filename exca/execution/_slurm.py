@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 import subprocess
 import time
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Final
 from exca.execution._array._schedule import Schedule
 from exca.execution._sighting import ALIVE, FORGOTTEN, UNKNOWN, Sighting
 
-__all__ = ["SlurmWatch", "cancel_elements", "largest_array", "watch_of"]
+__all__ = ["SlurmWatch", "cancel_elements", "job_note", "largest_array", "watch_of"]
 
 _FIRST_PAUSE_S: Final = 2.0
 _LONGEST_PAUSE_S: Final = 30.0
@@ -55,7 +56,7 @@ class SlurmWatch:
 
     def sighting(self, schedule: Schedule, job: str) -> Sighting:
         """What is known of one job of the schedule."""
-        self._ask_if_due(schedule)
+        self._ask_if_due(schedule.token, schedule.submitted)
         if self._asked <= schedule.submitted:
             return UNKNOWN
         comment, state, reason = self._jobs.get(job, ("", "", ""))
@@ -70,10 +71,27 @@ class SlurmWatch:
         cancel_elements(jobs)
         self._expect_news()
 
-    def _ask_if_due(self, schedule: Schedule) -> None:
-        if schedule.token not in self._known:
-            self._known.add(schedule.token)
-            if self._asked <= schedule.submitted and not self._away:
+    def ids_of(self, token: str, since: float) -> list[str] | None:
+        """Ids of the jobs that are the workers of an array, in their order; "" for one that there is not.
+
+        Parameters
+        ----------
+        since: None is returned unless the controller was asked after that time.
+        """
+        self._ask_if_due(token, since)
+        if self._asked <= since:
+            return None
+        found: dict[int, str] = {}
+        for job, (comment, _, _) in self._jobs.items():
+            note = re.search(rf"(?:^|\s){re.escape(token)}\+(\d+)(?:\s|$)", comment)
+            if note:
+                found[int(note[1]) + int(job.partition("_")[2] or 0)] = job
+        return [found.get(number, "") for number in range(max(found, default=-1) + 1)]
+
+    def _ask_if_due(self, token: str, since: float) -> None:
+        if token not in self._known:
+            self._known.add(token)
+            if self._asked <= since and not self._away:
                 self._expect_news()
         if time.monotonic() >= self._next:
             self._ask()
@@ -105,6 +123,11 @@ class SlurmWatch:
         for line in done.stdout.splitlines():
             job, state, reason, comment = (line.split("|", 3) + [""] * 3)[:4]
             self._jobs[job] = comment, state, reason
+
+
+def job_note(token: str, first: int) -> str:
+    """What the comment of Slurm's jobs says: the array, and which worker element 0 is."""
+    return f"{token}+{first}"
 
 
 @functools.cache

@@ -29,9 +29,10 @@ from exca.execution._places import Place, choose_place
 from exca.execution._queued import QueuedJob
 from exca.execution._scheduled import track
 from exca.execution._sighting import ALIVE, Sighting
-from exca.execution._slurm import cancel_elements, is_inside_job, largest_array
+from exca.execution._slurm import cancel_elements, is_inside_job, job_note, largest_array
 from exca.execution._spawning import interpreter_flags
 from exca.execution._writing import Surroundings, remove_array, write_array
+from exca.liveness import Stamp
 
 __all__ = ["Order", "PluginWatch", "SubmititExecutor", "known_clusters"]
 
@@ -84,7 +85,9 @@ class SubmititExecutor:
         workers = min(len(calls), self._order.max_workers or len(calls))
         pinned = workers == len(calls) or self._order.parallel
         count = len(calls) if pinned else workers
-        posting = Posting(pinned, self._order.limit_s, self._order.warning_s)
+        order = self._order
+        me = Stamp.current().to_dict()
+        posting = Posting(pinned, order.limit_s, order.warning_s, cluster=order.cluster, submitter=me)
         try:
             posting.write(place.paths)
             self._start(place, count, calls[0].name, workers)
@@ -142,7 +145,7 @@ class SubmititExecutor:
         try:
             if order.cluster == "slurm":
                 executor = SlurmExecutor(folder, python=self._slurm_command(place, part))
-                executor.update_parameters(job_name=name, **self._slurm_parameters(place, at_once))
+                executor.update_parameters(job_name=name, **self._slurm_parameters(place, part, at_once))
                 return executor
             plugin = submitit.AutoExecutor(folder, cluster=order.cluster)
             plugin.update_parameters(name=name, **order.parameters)
@@ -161,10 +164,11 @@ class SubmititExecutor:
         # Without srun, the signal before the end must come to Python and not to the shell around it.
         return command if self._order.parameters["use_srun"] else f"exec {command}"
 
-    def _slurm_parameters(self, place: Place, at_once: int) -> dict[str, Any]:
+    def _slurm_parameters(self, place: Place, part: range, at_once: int) -> dict[str, Any]:
         parameters = dict(self._order.parameters)
         comment = parameters.get("comment")
-        parameters["comment"] = f"{comment} {place.array}" if comment else place.array
+        note = job_note(place.array, part.start)
+        parameters["comment"] = f"{comment} {note}" if comment else note
         parameters["array_parallelism"] = at_once
         delay_s = parameters["signal_delay_s"] = int(self._order.warning_s)
         if not parameters["use_srun"]:  # sbatch(1): "B:" is for the batch process itself

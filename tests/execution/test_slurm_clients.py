@@ -196,6 +196,16 @@ def test_one_question_for_all_jobs(notes: Path) -> None:
     assert calls(notes) == ["--noheader --array --states=all --user=0 --format=%i|%T|%r|%k"]
 
 
+def test_the_jobs_of_an_array_are_found_by_their_comment(notes: Path) -> None:
+    lines = ["8|PENDING|None|mine a+3", "7_1|RUNNING|None|a+0", "7_0|FAILED|None|a+0", "9_0|RUNNING|None|ab+0"]
+    (notes / "queue").write_text("".join(f"{line}\n" for line in lines))
+    watch = SlurmWatch(0)
+    assert watch.ids_of("a", time.time() + 60) is None, "the answer is too old"
+    since = time.time() - 60
+    assert watch.ids_of("a", since) == ["7_0", "7_1", "", "8"]
+    assert watch.ids_of("b", since) == []
+
+
 def test_incident_16_the_job_of_another_has_the_id_of_ours(notes: Path) -> None:
     (notes / "queue").write_text("7_0|RUNNING|None|20270101-another\n7_1|COMPLETED|None|\n")
     mine, watch = schedule(), SlurmWatch(0)
@@ -259,4 +269,4 @@ def test_where_the_workers_are_is_written_down(tmp_path: Path, notes: Path) -> N
     written = json.loads((array / "scheduler.json").read_text())
     assert written["ids"] == ["71_0", "71_1", "71_2", "72"]
     assert written["token"] == array.name
-    assert flags(notes)["comment"] == array.name
+    assert flags(notes)["comment"] == f"{array.name}+0", "the array, and the worker that is element 0"

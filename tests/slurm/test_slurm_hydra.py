@@ -131,8 +131,6 @@ def test_a_submitter_that_is_killed_before_it_knows_the_ids(
         patch.setenv("PATH", f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
         first = app.start()
         until((app.folder / "in-window").exists)
-        if moment.startswith("after"):
-            until(lambda: any(app.attempts()))
         os.killpg(first.pid, signal.SIGKILL)
         first.wait()
     app.open()
@@ -142,6 +140,8 @@ def test_a_submitter_that_is_killed_before_it_knows_the_ids(
     assert time.monotonic() - began < 60
     assert [row["value"] for row in rows(app.folder / "second")] == [str(2 * x) for x in range(10)]
     assert app.attempts() == [1] * 10
+    submitted = "workers submitted" in second.stdout + second.stderr
+    assert submitted == moment.startswith("before"), "what Slurm has taken is not submitted again"
 
 
 def test_an_app_that_knows_nothing_of_this_package(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ class Posting(NamedTuple):
     limit_s: float | None  # how long the scheduler lets a worker live; None: not known
     warning_s: float = 90.0  # the warning signal comes so long before the limit, or up to a minute earlier
     max_timeouts: int = 3  # how often a call that checkpoints may run into the limit and go on
+    cluster: str = ""  # "slurm", or the name of a submitit plugin
+    submitter: dict[str, object] | None = None  # stamp of the process that asks the scheduler
 
     def write(self, array: ArrayPaths) -> None:
         write_atomically(array.folder / "posting.json", json.dumps(self._asdict()).encode(), durable=True)
