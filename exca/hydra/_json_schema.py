@@ -105,6 +105,11 @@ class _Generator(GenerateJsonSchema):
         """Take a number of seconds as well as a text."""
         return {"anyOf": [super().timedelta_schema(schema), {"type": "string"}, {"type": "number"}]}
 
+    def json_schema(self, schema: core_schema.JsonSchema) -> JsonSchemaValue:
+        """Take what a field of JSON holds as well as the text of it."""
+        held = self.generate_inner(schema["schema"]) if "schema" in schema else {}
+        return {"anyOf": [held, {"type": "string"}]}
+
     def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
         """Let a file speak of a member that another names."""
         found = super().tagged_union_schema(schema)

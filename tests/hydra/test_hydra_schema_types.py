@@ -6,6 +6,7 @@ import collections
 import datetime
 import decimal
 import enum
+import json
 import math
 import pathlib
 import re
@@ -65,7 +66,8 @@ def test_each_row_of_the_documentation(
     by_override = exca.hydra.compose(model, [row["override"]])
     assert from_file.f == by_override.f == value  # type: ignore[attr-defined]
     assert type(by_override.f) is type(value)  # type: ignore[attr-defined]
-    assert identify(from_file) == identify(by_override) == identify(model(f=value))
+    given = json.dumps(value) if "Json" in row["type"] else value  # in Python, a field of JSON takes text alone
+    assert identify(from_file) == identify(by_override) == identify(model(f=given))
     if "Secret" not in row["type"]:
         round_trip(by_override)
 
