@@ -118,8 +118,8 @@ class BaseInfra(ExecutionFields):
 
     def resources(self) -> Resources:
         """What the executor is told, with hashable values so that equal resources share one array."""
-        names = (field.name for field in dataclasses.fields(Resources) if field.name != "cache")
-        values = {name: _hashable(getattr(self, name)) for name in names}
+        own = self.__dict__
+        values = {name: _hashable(own[name]) for name in _ASKED}
         if self.workdir is not None and self.folder is not None:
             values["cache"] = absolute(self.folder)
         return Resources(**values)
@@ -156,6 +156,7 @@ class BaseInfra(ExecutionFields):
 
 
 _ATOMS = frozenset({type(None), bool, int, float, str})
+_ASKED = tuple(field.name for field in dataclasses.fields(Resources) if field.name != "cache")
 
 
 def _hashable(value: Any) -> Any:
