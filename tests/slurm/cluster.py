@@ -144,10 +144,13 @@ class Cluster:
         if self.is_up():
             return
         self._write_files()
-        self.start_munge()
-        self.start_controller()
+        if not self._alive("munged"):  # a start that failed may have left it
+            self.start_munge()
+        if not self._alive("slurmctld"):
+            self.start_controller()
         for node in self.nodes:
-            self.start_node(node)
+            if not self._alive(f"slurmd.{node}"):
+                self.start_node(node)
         self._until(self.is_up, "the controller and the nodes to answer", UP_TIMEOUT_S)
 
     def stop(self) -> None:
