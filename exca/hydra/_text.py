@@ -65,14 +65,16 @@ def unheld(value: Any) -> Any:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two plain values are equal and of the same types (``1``, ``1.0`` and ``True`` are three)."""
+    """Whether two plain values are one: equal, and of the same types (``1``, ``1.0`` and ``True`` are three)."""
     if type(left) is not type(right):
         return False
     if isinstance(left, dict):
         return left.keys() == right.keys() and all(same(item, right[key]) for key, item in left.items())
     if isinstance(left, list):
         return len(left) == len(right) and all(map(same, left, right))
-    return bool(left == right) or (left != left and right != right)
+    if isinstance(left, float):
+        return repr(left) == repr(right)  # -0.0 is not 0.0, and nan is nan
+    return bool(left == right)
 
 
 def register_resolver() -> None:

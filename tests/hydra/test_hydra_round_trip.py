@@ -229,3 +229,8 @@ def test_numbers_that_are_none_stay_what_they_are() -> None:
     assert math.isnan(composed(Everything, exca.hydra.to_overrides(Everything(anything=math.nan))).anything)  # type: ignore[attr-defined]
     for value in (math.inf, -math.inf, -0.0, 1e300, 10**30):
         assert repr(composed(Everything, exca.hydra.to_overrides(Everything(anything=value))).anything) == repr(value)  # type: ignore[attr-defined]
+
+
+def test_the_sign_of_zero_is_kept() -> None:
+    check_config({"optim": Optim(schedule=Linear(end=-0.0))})
+    check_overrides({"optim": Optim(schedule=Linear(end=-0.0))})
