@@ -70,6 +70,7 @@ def test_incident_14_one_item_by_each_of_many_writers_makes_few_files(tmp_path: 
     assert [value[0] for value in reader.values()] == list(range(200))
 
 
+@pytest.mark.slow
 def test_merging_rewrites_each_byte_few_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copied = 0
     run = compaction._Merge.run

@@ -390,6 +390,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_incident_02_classes_of_a_script_are_found_by_running_and_by_importing_it(tmp_path: pathlib.Path) -> None:
     (tmp_path / "experiment.py").write_text(SCRIPT)
     reader = (

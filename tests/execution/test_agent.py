@@ -138,6 +138,7 @@ class NoteLoss:
         note_loss(self.folder, reason, log)
 
 
+@pytest.mark.slow
 def test_a_call_is_cancelled_with_all_it_started_and_the_next_one_runs(node: Node, tmp_path: Path) -> None:
     mark = tmp_path / "child"
     jobs = node.submit([Call(with_child, (str(mark),)), Call(double, (4,))])
@@ -151,6 +152,7 @@ def test_a_call_is_cancelled_with_all_it_started_and_the_next_one_runs(node: Nod
     until(lambda: not Path("/proc", mark.read_text()).exists())
 
 
+@pytest.mark.slow
 def test_threads_that_a_call_left_behind_do_not_keep_the_worker(node: Node) -> None:
     [job] = node.submit([Call(leave_a_thread)])
     assert node.run() == 0
@@ -173,6 +175,7 @@ def test_a_warned_call_that_can_save_its_state_goes_on_later(node: Node, tmp_pat
     assert jobs[1].result() == 2
 
 
+@pytest.mark.slow
 def test_a_preempted_call_begins_again(node: Node, tmp_path: Path) -> None:
     [job] = node.submit([Call(mark_and_wait, (str(tmp_path / "mark"), str(tmp_path / "gate")))], limit_s=LONG)
     agent = node.start()
@@ -186,6 +189,7 @@ def test_a_preempted_call_begins_again(node: Node, tmp_path: Path) -> None:
     assert job.status() == "completed"
 
 
+@pytest.mark.slow
 def test_a_call_that_had_all_the_time_has_timed_out(node: Node, tmp_path: Path) -> None:
     [job] = node.submit([Call(mark_and_wait, (str(tmp_path / "mark"), str(tmp_path / "gate")))], limit_s=30.5)
     agent = node.start()
@@ -201,6 +205,7 @@ def test_a_call_that_had_all_the_time_has_timed_out(node: Node, tmp_path: Path) 
         job.result()
 
 
+@pytest.mark.slow
 def test_a_call_that_shared_the_time_begins_again(node: Node, tmp_path: Path) -> None:
     last = Call(mark_and_wait, (str(tmp_path / "mark"), str(tmp_path / "gate")))
     first, job = node.submit([Call(log_and_nap, (str(tmp_path), 1, 0.2)), last], limit_s=SHORT)
@@ -254,6 +259,7 @@ def test_what_ends_all_processes_of_a_job_leaves_the_verdict_to_the_scheduler(no
     assert job.status() == "running"
 
 
+@pytest.mark.slow
 def test_a_killed_agent_takes_its_worker_along(node: Node, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     node.submit([Call(mark_and_wait, (str(mark), str(tmp_path / "gate")))])

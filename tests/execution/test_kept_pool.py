@@ -173,6 +173,7 @@ def test_a_pool_without_work_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stamps(again)[0] != supervisor
 
 
+@pytest.mark.slow
 def test_an_array_sent_while_the_pool_leaves_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whichever comes first, the order or the end, nothing is lost between the two."""
     monkeypatch.setattr("exca.execution._queues.KEEP_S", 0.02)
@@ -262,6 +263,7 @@ def test_workers_killed_while_they_have_nothing_to_do_are_replaced(tmp_path: Pat
     assert not workers & stamps(second)[1]
 
 
+@pytest.mark.slow
 def test_a_supervisor_killed_while_it_has_nothing_to_do_is_replaced() -> None:
     first = pool().submit([Call(double, (1,))])
     results(first)
@@ -284,6 +286,7 @@ def test_cancelling_in_a_kept_pool_leaves_it_usable(tmp_path: Path) -> None:
     assert results(pool().submit([Call(double, (6,))])) == [12]
 
 
+@pytest.mark.slow
 def test_a_time_limit_is_that_of_each_array() -> None:
     results(pool(timeout_min=0.005).submit([Call(nap, (0.01,))]))
     assert results(pool().submit([Call(nap, (0.6,))])) == [0.6]
@@ -465,6 +468,7 @@ def test_a_copy_of_the_code_is_imported_from_for_each_array(tmp_path: Path) -> N
 # What it leaves
 
 
+@pytest.mark.slow
 def test_folders_of_arrays_go_with_their_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for i in range(10):
@@ -500,6 +504,7 @@ def test_kept_workers_are_as_light_as_new_ones() -> None:
         assert {"exca", "pydantic", "numpy", "submitit", "multiprocessing"}.isdisjoint(modules)
 
 
+@pytest.mark.slow
 def test_many_arrays_that_wait_cost_little(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     jobs = [job for _ in range(150) for job in pool(1).submit([Call(wait_for, (str(gate),))])]

@@ -138,6 +138,7 @@ def test_a_call_that_handles_the_signal_is_cancelled_all_the_same(tmp_path: Path
     assert jobs[1].result() == 2
 
 
+@pytest.mark.slow
 def test_a_call_out_of_time_fails_and_the_next_has_its_own_time(tmp_path: Path) -> None:
     jobs = local(tmp_path, max_workers=1, timeout_min=0.025).submit(
         [Call(nap, (0.1,)), Call(nap, (60.0,)), Call(nap, (0.1,))]

@@ -130,10 +130,12 @@ def nested_sum(folder: str, depth: int, gpus: int = 0) -> tuple[int, str]:
     return sum(value for value, _ in values), values[0][1]  # type: ignore[misc]
 
 
+@pytest.mark.slow
 def test_calls_that_wait_for_what_they_submit_to_their_own_queue(tmp_path: Path) -> None:
     assert nested_sum(str(tmp_path), 3) == (8, "")
 
 
+@pytest.mark.slow
 def test_a_call_with_a_gpu_lends_it_to_what_it_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"test-{os.getpid()}-lent"
     monkeypatch.setenv("EXCA_LOCAL_GPUS", name)

@@ -95,6 +95,7 @@ def test_incident_27_a_sweep_with_a_bad_point_runs_none_with_any_launcher(run: R
     assert "RUN" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_sweep_of_another_launcher_runs_every_point(run: Run, app: Path) -> None:
     done = run(
         "-m", "model.name=conv,transformer", "optim.lr=0.1,0.2",

@@ -141,6 +141,7 @@ def test_every_point_equals_what_hydra_composes(tmp_path: Path, name: str, every
     assert good > 4
 
 
+@pytest.mark.slow
 def test_the_loader_of_a_model_equals_its_own_composition_without_memory(tmp_path: Path) -> None:
     loader, fresh = (ModelLoader(create_config_search_path(str(tmp_path)), Experiment) for _ in range(2))
     lists = [["model.name=transformer", "model.dim=2"], ["stop.patience=1", "tags.x=1", "model=null"], ["stop=null"]]

@@ -152,6 +152,7 @@ def test_basic_launcher_and_sweeper_can_still_be_chosen(shell: Shell) -> None:
     assert done.rows == []
 
 
+@pytest.mark.slow
 def test_a_single_run_needs_no_launcher(shell: Shell) -> None:
     words = ["x=2", f"trace={shell.folder / 'trace'}", "infra.folder=.exca"]
     shell.python.run(str(APP), *words, cwd=shell.folder).check_returncode()
@@ -194,6 +195,7 @@ def test_an_interrupted_sweep_goes_on_and_is_found_again(shell: Shell) -> None:
     assert shell.computed() == [1, 2], "nothing was computed twice"
 
 
+@pytest.mark.slow
 def test_what_hydra_says_of_each_point_reaches_its_model(shell: Shell) -> None:
     done = shell.sweep("x=5,5", "note=run_${hydra:job.num}_${hydra:runtime.output_dir}")
     assert done.code == 0, done.err

@@ -84,6 +84,7 @@ def test_incident_20_one_failed_point_costs_one_point_and_its_log_tells(shell: P
     assert shell.computed() == [1, 2, 2, 3]
 
 
+@pytest.mark.slow
 def test_incident_20_one_killed_point_of_a_plain_app_costs_one_point(shell: PlainShell) -> None:
     done = shell.run(LOCAL, "x=1,2,3", "kill=[2]")
     assert done.code == 1
@@ -98,6 +99,7 @@ def test_leaving_ends_one_point(shell: PlainShell, cluster: str) -> None:
     assert "SystemExit(3)" in done.rows[0]["value"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_output_folders_and_callbacks_are_hydras_also_for_cached_points(shell: PlainShell, cluster: str) -> None:
     calls = shell.folder / "calls"
@@ -115,6 +117,7 @@ def test_output_folders_and_callbacks_are_hydras_also_for_cached_points(shell: P
     assert shell.computed() == [1, 2]
 
 
+@pytest.mark.slow
 def test_incident_29_a_value_of_the_run_is_warned_about_and_can_be_left_out(shell: PlainShell) -> None:
     words = ["x=1,2", "+stamp=${now:%H%M%S%f}"]
     done = shell.run(INLINE, *words)

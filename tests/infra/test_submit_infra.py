@@ -191,6 +191,7 @@ def test_arguments_that_do_not_fit_are_refused_before_anything_is_submitted(infr
     assert not list(Path(infra["folder"]).rglob("call.pkl"))
 
 
+@pytest.mark.slow
 def test_an_interrupt_says_how_to_come_back(tmp_path: Path) -> None:
     model = Working(infra={"cluster": "local", "folder": tmp_path})
 
@@ -257,6 +258,7 @@ def test_batches_do_not_nest_and_may_be_empty(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_batch_may_have_a_smaller_bound(tmp_path: Path) -> None:
     model = Working(infra={"cluster": "local", "folder": tmp_path, "max_workers": 2})
     with model.infra.batch(max_workers=1) as jobs:

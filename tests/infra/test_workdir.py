@@ -103,6 +103,7 @@ def test_jobs_run_in_the_copy(code: Path, cluster: str) -> None:
     assert changed.run()[1] == "edited"
 
 
+@pytest.mark.slow
 def test_the_cache_is_no_code(code: Path) -> None:
     infra = {"folder": "cache", "cluster": "processpool", "workdir": "."}
     first, _ = Where(infra=infra).run()

@@ -69,6 +69,7 @@ print([int(value[0]) for value in config.process(range(10))])
     assert counts(trace).total() == 11
 
 
+@pytest.mark.slow
 def test_workers_stop_at_a_full_disk(tmp_path: Path, trace: Path) -> None:
     """Incident 8: what does not fit is told as such, and nothing more is computed in vain."""
     program = f"""

@@ -180,6 +180,7 @@ class TestLocal(OnCluster):
         assert twin.run() == value
         assert twin.infra.job().stdout() is None
 
+    @pytest.mark.slow
     def test_leaving_the_array_does_not_wait(self, work: Work) -> None:
         before = time.monotonic()
         with work.infra.job_array() as tasks:
