@@ -27,7 +27,7 @@ def shell(python: FreshPython, tmp_path: Path) -> Shell:
     return Shell(python, tmp_path)
 
 
-@pytest.mark.parametrize("cluster", ["inline", "local"])
+@pytest.mark.parametrize("cluster", ["inline", pytest.param("local", marks=pytest.mark.slow)])
 def test_a_sweep_computes_once_and_is_found_again(shell: Shell, cluster: str) -> None:
     first = shell.sweep("x=1,2,3", "model=small,large", f"infra={cluster}")
     assert first.code == 0, first.err
@@ -92,7 +92,7 @@ def test_incident_25_a_swept_union_never_mixes_members(shell: Shell) -> None:
     assert shell.computed() == []
 
 
-@pytest.mark.parametrize("cluster", ["inline", "local"])
+@pytest.mark.parametrize("cluster", ["inline", pytest.param("local", marks=pytest.mark.slow)])
 def test_one_point_that_raises_costs_one_point(shell: Shell, cluster: str) -> None:
     first = shell.sweep("x=1,2,3,4", "fail=[2]", f"infra={cluster}")
     assert first.code == 1
