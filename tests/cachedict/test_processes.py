@@ -146,6 +146,7 @@ def check_all(folder: Path, committed: list[str]) -> None:
             assert (value == number).all()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::exca.cachedict.DamagedCacheWarning")
 def test_killed_writers_lose_nothing_that_was_committed(tmp_path: Path) -> None:
     kill_and_check(tmp_path, moments=4)

@@ -26,6 +26,7 @@ def test_gradients_agree_with_finite_differences(sizes: tuple[int, ...]) -> None
             assert gradient[index] == pytest.approx((above - below) / (2 * step), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_split_is_stratified_disjoint_and_standardised_by_the_train_part() -> None:
     split = load_digits(test_fraction=0.25, seed=0)
     assert len(split.train_y) + len(split.test_y) == 1797

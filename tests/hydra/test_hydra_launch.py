@@ -40,6 +40,7 @@ def test_a_sweep_computes_once_and_is_found_again(shell: Shell, cluster: str) ->
     assert shell.computed() == [1, 1, 2, 2, 3, 3, 4, 4]
 
 
+@pytest.mark.slow
 def test_a_notebook_finds_what_a_sweep_computed(shell: Shell) -> None:
     shell.sweep("x=2,3", "infra=local")
     code = (
@@ -128,6 +129,7 @@ def test_equal_points_are_one_computation(shell: Shell) -> None:
     assert shell.computed() == [1, 2]
 
 
+@pytest.mark.slow
 def test_launcher_fields_win_over_the_points_own(shell: Shell) -> None:
     done = shell.sweep("x=1,2", "hydra/launcher=exca_local", "hydra.launcher.folder=cache")
     assert done.code == 0
@@ -231,6 +233,7 @@ def test_points_that_never_started_are_computed_by_the_same_command(shell: Shell
     assert len(shell.computed()) <= 5, "at most what was running was lost"
 
 
+@pytest.mark.slow
 def test_read_only_points_keep_their_siblings(shell: Shell) -> None:
     shell.sweep("x=1,3")
     done = shell.sweep("x=1,2,3", "infra.mode=read-only")

@@ -155,6 +155,7 @@ def test_what_cannot_run_is_said_before_anything_does(shell: PlainShell, words: 
     assert shell.computed() == []
 
 
+@pytest.mark.slow
 def test_a_plan_of_a_plain_app(shell: PlainShell) -> None:
     shell.run(INLINE, "x=1")
     done = shell.run(INLINE, "x=1,2", "hydra/sweeper=exca", "hydra.sweeper.dry_run=true")

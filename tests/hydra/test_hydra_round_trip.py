@@ -123,6 +123,7 @@ def check_config(values: dict[str, Any]) -> None:
     assert form(exca.hydra.to_model(exca.hydra.to_config(experiment), Everything)) == form(experiment)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(EVERYTHING)
 def test_composing_the_overrides_of_an_experiment_gives_it_back(values: dict[str, Any]) -> None:

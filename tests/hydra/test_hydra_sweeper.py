@@ -135,6 +135,7 @@ def test_options_out_of_range_are_refused(option: dict[str, tp.Any]) -> None:
 # ---------------------------------------------------------------------- whole sweeps
 
 
+@pytest.mark.slow
 def test_a_file_and_pairs_on_the_command_line(shell: Shell) -> None:
     (shell.folder / "points.csv").write_text("model,lr\nsmall,0.5\nlarge,0.25\n")
     done = shell.sweep("hydra.sweeper.points=points.csv", "x=1,2", "note=a,b", "hydra.sweeper.zip=[x,note]")

@@ -149,6 +149,7 @@ def test_what_enters_is_copied() -> None:
     assert config["a.x"] == [{"y": {"z": 2}}]
 
 
+@pytest.mark.slow
 @given(trees)
 def test_all_dicts_inside_are_confdicts(tree: dict[str, Any]) -> None:
     config = ConfDict({"list": [tree, [tree]], "tree": tree})

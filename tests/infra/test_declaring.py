@@ -161,6 +161,7 @@ configs = [Mine(x=2, infra={"folder": "cache"}), Sub(x=2, infra={"folder": "cach
 """
 
 
+@pytest.mark.slow
 def test_configs_of_a_script_compute_and_cache_where_they_are_only_unpickled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

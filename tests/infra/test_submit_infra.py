@@ -169,6 +169,7 @@ def test_incident_11_the_exception_of_the_method(infra: dict[str, tp.Any]) -> No
         job.result()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cluster", ["processpool", "local"])
 def test_a_killed_call_is_a_failed_job(tmp_path: Path, cluster: str) -> None:
     model = Working(infra={"cluster": cluster, "folder": tmp_path})
@@ -471,6 +472,7 @@ def test_what_the_method_does_to_its_config_stays_where_it_ran(tmp_path: Path) -
 # Surroundings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cluster", ["processpool", "local"])
 def test_output_goes_to_the_logs_of_the_job(tmp_path: Path, cluster: str) -> None:
     job = Working(infra={"cluster": cluster, "folder": tmp_path}).infra.submit("speak", 4)

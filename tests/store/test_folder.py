@@ -198,6 +198,7 @@ def test_incident_10_the_old_result_stands_until_the_new_one_is_whole(entry: Fol
     assert len(list(entry.path.glob("value-*"))) == 1, "the files of the old value are removed"
 
 
+@pytest.mark.slow
 def test_incident_10_a_writer_killed_at_any_moment_leaves_the_old_value_or_the_new(tmp_path: pathlib.Path) -> None:
     entry = FolderStore(tmp_path).entry("m/a")
     entry.prepare({})

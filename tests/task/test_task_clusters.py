@@ -225,6 +225,7 @@ class TestLocal(OnCluster):
         assert [config.run()["x"] for config in configs] == [5, 6]
         assert len(traced(tmp_path / "trace")) == 2, "the second process waited for the first one's jobs"
 
+    @pytest.mark.slow
     def test_numerical_libraries_share_the_cores(self, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         one = work.infra.clone_obj({"infra.cpus_per_task": 3})
