@@ -62,7 +62,8 @@ def grown(folder: Path, ram: str, how: str) -> tuple[float, float]:
     return told["total"] / 1e9, told["most"] - told["first"]
 
 
-@pytest.mark.parametrize("how", ["values", pytest.param("one", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["values", "one"])
 def test_memory_is_flat(tmp_path: Path, how: str) -> None:
     sparse_cache(tmp_path, items=50, size=8 << 20)
     total, growth = grown(tmp_path, "disk", how)

@@ -159,7 +159,8 @@ def test_threads_that_a_call_left_behind_do_not_keep_the_worker(node: Node) -> N
     assert job.status() == "completed"
 
 
-@pytest.mark.parametrize("limit_s", [SHORT, *(pytest.param(limit, marks=pytest.mark.slow) for limit in (LONG, None))])
+@pytest.mark.slow
+@pytest.mark.parametrize("limit_s", [SHORT, LONG, None])
 def test_a_warned_call_that_can_save_its_state_goes_on_later(node: Node, tmp_path: Path, limit_s: float) -> None:
     jobs = node.submit([Call(Saving(), (str(tmp_path),)), Call(double, (1,))], limit_s=limit_s)
     agent = node.start()

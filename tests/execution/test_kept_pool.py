@@ -202,7 +202,8 @@ if sys.argv[1] == "forked" and os.fork() == 0:  # the child holds all that the p
 """
 
 
-@pytest.mark.parametrize("end", ["ended", "killed", pytest.param("forked", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["ended", "killed", "forked"])
 def test_an_idle_pool_ends_with_its_owner_whatever_its_end(tmp_path: Path, end: str) -> None:
     started = time.monotonic()
     command = [sys.executable, "-X", "dev", "-c", SCRIPT, end]

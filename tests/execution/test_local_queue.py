@@ -367,6 +367,7 @@ def test_incident_17_the_bound_holds_across_arrays_of_one_folder(tmp_path: Path)
     assert max(results(jobs)) <= 2
 
 
+@pytest.mark.slow
 def test_gpus_are_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"test-{os.getpid()}-{letter}" for letter in "abc"]
     monkeypatch.setenv("EXCA_LOCAL_GPUS", ",".join(names))

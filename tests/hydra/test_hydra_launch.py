@@ -121,6 +121,7 @@ def test_incident_20_one_killed_point_costs_one_point(shell: Shell) -> None:
     assert "SIGKILL" in done.rows[2]["value"]
 
 
+@pytest.mark.slow
 def test_equal_points_are_one_computation(shell: Shell) -> None:
     done = shell.sweep("x=1,1,2", "infra=local")
     assert done.code == 0
@@ -244,6 +245,7 @@ def test_read_only_points_keep_their_siblings(shell: Shell) -> None:
     assert shell.computed() == [1, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "text"),
     [

@@ -55,6 +55,7 @@ def test_each_row_of_the_documentation_is_valid(row: dict[str, str], names: dict
     assert errors(parsed(row["yaml"]), of(eval(row["type"], names))) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "group"), [("config.yaml", None), ("experiment/regularised.yaml", None), ("model/deep.yaml", "model")]
 )

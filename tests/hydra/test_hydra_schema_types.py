@@ -27,7 +27,7 @@ from exca.errors import InvalidConfig
 from exca.identity import identify
 
 PAGE = ROOT / "docs" / "reference" / "yaml-and-overrides.md"
-FAST = 3
+FAST = 8
 """One example of so many is among the fast tests."""
 
 _ROW = re.compile(r"^\| `(?P<type>.+?)`[^`]* \| `(?P<yaml>.+?)` \| `(?P<override>.+?)` \| `(?P<value>.+?)` \|$", re.M)

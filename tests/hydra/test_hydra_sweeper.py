@@ -196,6 +196,7 @@ def test_too_many_failures_stop_the_batches_to_come(shell: Shell) -> None:
     assert shell.computed() == [1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cluster", ["null", "processpool"])
 def test_what_ends_with_the_process_cannot_be_detached(shell: Shell, cluster: str) -> None:
     done = shell.sweep("x=1,2", f"infra.cluster={cluster}", "hydra.sweeper.detach=true")

@@ -143,6 +143,7 @@ configs = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(configs, st.booleans())
 def test_round_trip_through_yaml(config: Everything, exclude_defaults: bool) -> None:
     data = export(config, exclude_defaults=exclude_defaults)

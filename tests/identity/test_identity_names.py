@@ -238,11 +238,13 @@ def test_incident_02_running_and_importing_share_one_identity(tmp_path: Path) ->
     assert run(tmp_path, "-m", "project")[0] == "project"
 
 
+@pytest.mark.slow
 def test_what_cannot_be_imported_is_main(tmp_path: Path) -> None:
     assert run(tmp_path, "-", stdin=SCRIPT)[0] == "__main__"
     assert run(tmp_path, "-c", SCRIPT)[0] == "__main__"
 
 
+@pytest.mark.slow
 def test_incident_18_worker_names_a_class_as_its_submitter_did(tmp_path: Path) -> None:
     """The class travels by value, after its plan was made, to a process that runs another program."""
     (tmp_path / "train.py").write_text(

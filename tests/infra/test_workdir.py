@@ -84,7 +84,7 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("cluster", ["processpool", "local"])
+@pytest.mark.parametrize("cluster", ["processpool", pytest.param("local", marks=pytest.mark.slow)])
 def test_jobs_run_in_the_copy(code: Path, cluster: str) -> None:
     copied = {"copied": ["edited_since", "notes.txt"], "excludes": ["*.csv"]}
     here = {"folder": "cache", "cluster": cluster, "workdir": copied}
@@ -144,6 +144,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_module_that_is_run_may_import_its_siblings(tmp_path: Path) -> None:
     package = tmp_path / "lab"
     package.mkdir()

@@ -107,6 +107,7 @@ class QueueContract(ClusterContract):
         with pytest.raises(JobFailed, match=reason):
             tasks[3].infra.clone_obj().run()
 
+    @pytest.mark.slow
     def test_a_killed_force_keeps_the_old_result_and_says_so(self, work: Work, tmp_path: Path) -> None:
         value = work.run()
         killer = work.infra.clone_obj({"infra.mode": "force"}, seconds=30)
@@ -265,7 +266,7 @@ def test_incident_07_many_processes_compute_each_task_once(tmp_path: Path) -> No
     assert len(traced(tmp_path / "trace")) == 3
 
 
-@pytest.mark.parametrize("cluster", ["local", "processpool"])
+@pytest.mark.parametrize("cluster", [pytest.param("local", marks=pytest.mark.slow), "processpool"])
 def test_incident_18_a_script_without_guard_uses_its_own_classes(tmp_path: Path, cluster: str) -> None:
     script = tmp_path / "study.py"
     script.write_text(
