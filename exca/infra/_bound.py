@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -161,9 +162,9 @@ class BoundInfra(BaseInfra):
                 stacklevel=2,
             )
 
+    @abstractmethod
     def _is_stored(self, entry: Entry) -> bool:
         """Whether an entry holds something that this infra would find."""
-        raise NotImplementedError
 
     def obj_infras(self) -> dict[str, BaseInfra]:
         """All infras of the config, by field name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -19,7 +20,7 @@ ExcludeRule = str | Collection[str] | Callable[[Any], Collection[str]]
 
 
 @dataclass(slots=True)
-class Applied:
+class Applied(ABC):
     """What ``@infra.apply`` was told; the field's name follows when the class is complete.
 
     Each kind of infra has one of its own, which knows what its methods look like and what takes their place.
@@ -31,6 +32,7 @@ class Applied:
 
     kind: ClassVar[str] = ""
 
+    @abstractmethod
     def check(self) -> None:
         """Refuse what cannot be a computation of this kind.
 
@@ -39,11 +41,10 @@ class Applied:
         InvalidInfra
             saying what is wrong with the method.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def wrap(self) -> Callable[..., Any]:
         """What stands in the place of the method: a plain function that carries this as ``__exca_applied__``."""
-        raise NotImplementedError
 
 
 def check_method(method: Any) -> None:

@@ -14,7 +14,6 @@ import select
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from types import FrameType
 from typing import NamedTuple
@@ -22,8 +21,8 @@ from typing import NamedTuple
 from ._agent_worker import LEFT, Worker
 from ._crew import Departure, oom_kills
 from ._layout import COMPLETED, LOST, ArrayPaths, Verdict
+from ._losses import pronounce
 from ._schedule import Posting, timeouts_of, worker_name
-from ._worker import WorkSite, report_lost, update_state
 
 __all__ = ["Agent"]
 
@@ -32,7 +31,6 @@ _GRACE_S = 5.0  # for a worker to leave when it has nothing left to do
 _EARLY_S = 60.0  # a scheduler's warning signal comes up to so much before its time (sbatch(1), --signal)
 _LATE_S = 30.0  # and its limits are looked at so often
 _BARREN = 3  # workers that end in a row without having begun a call: more of them would not help
-_ON_LOST_S = 60  # time limit of one call of `on_lost`
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
 _LIBC = ctypes.CDLL(None)
 
@@ -231,25 +229,7 @@ class Agent:
 
     def _pronounce(self, index: int, verdict: Verdict) -> None:
         self._failed += 1
-        paths = self.array.job(self.spec, index)
-        pid = os.fork()
-        if pid:
-            os.waitpid(pid, 0)
-        else:  # `on_lost` imports the user's code, and might hang or crash
-            try:
-                for number in (self.warning, signal.SIGTERM):
-                    signal.signal(number, signal.SIG_DFL)
-                signal.alarm(_ON_LOST_S)
-                WorkSite(self.array, self.spec).prepare()
-                report_lost(paths, verdict.reason)
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(0)
-        update_state(paths, status=verdict.kind, reason=verdict.reason, ended=time.time())
-        self.array.end(index, verdict)
+        pronounce(self.array, self.spec, {index: verdict}, (self.warning, signal.SIGTERM, signal.SIGCHLD))
 
     def _watch_signals(self) -> None:
         self._wake, wake_end = os.pipe()

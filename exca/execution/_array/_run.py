@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
-import traceback
 from collections.abc import Callable
 from typing import NamedTuple
 
 from ._crew import Departure, Post, oom_kills
 from ._desk import Desk
 from ._layout import LOST, ArrayPaths, Queue, Spec, Verdict
+from ._losses import pronounce
 from ._serving import serve
 from ._slots import Slot, SlotPool, lend
-from ._worker import WorkSite, report_lost, update_state
 
 __all__ = ["ArrayRun"]
 
 _HEARTBEAT_S = 10.0
 _GRACE_S = 5.0  # between SIGTERM and SIGKILL, and for a worker to leave when nothing is left to do
-_ON_LOST_S = 60  # time limit of one call of `on_lost`
 _BARREN = 3  # workers that end in a row without having taken a call: more of them would not help
 
 
@@ -258,33 +255,4 @@ class ArrayRun:
     # What is said about calls that did not end by themselves
 
     def _pronounce(self, verdicts: dict[int, Verdict]) -> None:
-        if not verdicts:
-            return
-        self._tell_submitter(verdicts)
-        for index, verdict in verdicts.items():
-            paths = self.array.job(self.spec, index)
-            try:
-                update_state(paths, status=verdict.kind, reason=verdict.reason, ended=time.time())
-                self.array.end(index, verdict)
-            except OSError:  # a full disk: the others must go on, and readers see that this worker is dead
-                traceback.print_exc()
-
-    def _tell_submitter(self, verdicts: dict[int, Verdict]) -> None:
-        """Call `on_lost` of each, in a process of its own: it imports the user's code, and might hang or crash."""
-        pid = os.fork()
-        if pid:
-            os.waitpid(pid, 0)
-            return
-        try:
-            for number in (signal.SIGTERM, signal.SIGCHLD):
-                signal.signal(number, signal.SIG_DFL)
-            signal.alarm(_ON_LOST_S)
-            WorkSite(self.array, self.spec).prepare()
-            for index, verdict in verdicts.items():
-                report_lost(self.array.job(self.spec, index), verdict.reason)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)
+        pronounce(self.array, self.spec, verdicts, (signal.SIGTERM, signal.SIGCHLD))
