@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-__all__ = ["Entry", "Outcome", "Store", "Waiter"]
+__all__ = ["Ended", "Entry", "Outcome", "Store", "Waiter"]
+
+Ended = Literal["completed", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Outcome:
     record: the stored record itself, for the entry to load the value or the error from.
     """
 
-    status: Literal["completed", "failed"]
+    status: Ended
     facts: Mapping[str, Any]
     record: Mapping[str, Any] = field(repr=False)
 
@@ -50,6 +52,9 @@ class Entry(Protocol):
     def path(self) -> Path | None:
         """The folder, or None for a store without files."""
 
+    def status(self) -> Ended | None:
+        """How the computation ended; None if no result is stored. No file is opened, and so none is checked."""
+
     def outcome(self) -> Outcome | None:
         """How the computation ended; None if no result is stored. Cheap: the value is not read.
 
@@ -74,11 +79,11 @@ class Entry(Protocol):
         """The exception of a failed outcome, to be raised; a new object at every call."""
 
     def write_value(self, value: Any, facts: Mapping[str, Any], *, replace: bool) -> bool:
-        """Store a value, whole or not at all; without ``replace`` the first writer wins.
+        """Store a value, whole or not at all; it takes the place of a failure, and with ``replace`` that of a value.
 
         Returns
         -------
-        bool: False if another writer's result was first and stands.
+        bool: False if another writer's value was first and stands.
 
         Raises
         ------
@@ -87,7 +92,12 @@ class Entry(Protocol):
         """
 
     def write_error(self, error: BaseException, facts: Mapping[str, Any], *, replace: bool) -> bool:
-        """Store a failure, like `write_value`."""
+        """Store a failure; without ``replace`` whatever is stored stands.
+
+        Returns
+        -------
+        bool: False if something else stands.
+        """
 
     def prepare(self, manifests: Mapping[str, str], *, replace: bool = False) -> None:
         """Create the place and its manifests (file name to text); without ``replace``, those that exist stay."""

@@ -1,6 +1,7 @@
 """Results in uid folders: ``FOLDER/UID/result.json`` and, beside it, the files of bulk values.
 
-``result.json`` is written last and in one step, so it is the commit: what it does not mention does not exist.
+``result.json`` is written last and in one step, so it is the commit: what it does not mention does not exist. A
+failure is in ``failure.json``, which counts only where there is no ``result.json``: names alone tell the status.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final
 from exca.errors import CorruptResult, ResultNotStored, StoreError
 from exca.store._blobs import FolderBlobs
 from exca.store._claims import Claim, ClaimWatch
-from exca.store._entry import Outcome
+from exca.store._entry import Ended, Outcome
 from exca.store._failures import describe_error, rebuild_error
 from exca.store._files import Permissions, make_folder, publish, remove_quietly, write_whole
 from exca.store._pickles import check_trust, dump_pickle, load_pickle
@@ -27,6 +28,7 @@ __all__ = ["FolderEntry", "FolderStore"]
 
 INLINE_BYTES: Final = 16_384  # a larger JSON value gets a file of its own, so that reading the status stays cheap
 _RESULT: Final = "result.json"
+_FAILURE: Final = "failure.json"
 _CLAIM: Final = "claim.json"
 _TEXT: Final = ("utf-8", "surrogateescape")  # the same in every locale, and for paths that are not text
 _GONE: Final = (errno.ENOENT, errno.ESTALE)  # the second on NFS, for a file removed while it was open
@@ -73,26 +75,36 @@ class FolderEntry:
         # docstring inherited
         return Path(self._folder)
 
+    def status(self) -> Ended | None:
+        # docstring inherited
+        if os.path.exists(self._file(_RESULT)):
+            return "completed"
+        return "failed" if os.path.exists(self._file(_FAILURE)) else None
+
     def outcome(self) -> Outcome | None:
         # docstring inherited
+        return self._read_record(_RESULT) or self._read_record(_FAILURE)
+
+    def _read_record(self, name: str) -> Outcome | None:
+        path = self._file(name)
         try:
             # Looking costs less than opening where the disk is far away, and somebody who waits looks often.
             read = self._read
-            found = _mark(os.stat(self._file(_RESULT)))
+            found = _mark(os.stat(path))
             if read is not None and read[0] == found:
                 return read[1]
-            with open(self._file(_RESULT), "rb") as stream:
+            with open(path, "rb") as stream:
                 mark, text = _mark(os.fstat(stream.fileno())), stream.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except IsADirectoryError as error:
-            raise CorruptResult(f"{self.path / _RESULT} is not a result but a folder. Remove it.") from error
+            raise CorruptResult(f"{path} is not a result but a folder. Remove it.") from error
         try:
             outcome = parse_record(text)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             reason = f"it has no {error}" if isinstance(error, KeyError) else error
             raise CorruptResult(
-                f"{self.path / _RESULT} is not a result ({reason}). Remove it, or recompute with mode='force'."
+                f"{path} is not a result ({reason}). Remove it, or recompute with mode='force'."
             ) from error
         self._read = mark, outcome
         return outcome
@@ -117,7 +129,7 @@ class FolderEntry:
 
     def error(self, outcome: Outcome) -> BaseException:
         # docstring inherited
-        origin = self.path / _RESULT
+        origin = self.path / _FAILURE
         described = outcome.record["error"]
         error = rebuild_error(described, origin, self._permissions)
         error.add_note(f"--- the stored error, as it was raised ---\n{described['traceback'].rstrip()}")
@@ -134,7 +146,7 @@ class FolderEntry:
                 "facts": dict(facts),
                 **_described_value(value, blobs),
             }
-            return self._publish(record, blobs, replace=replace)
+            return self._publish_value(record, blobs, replace=replace)
         except BaseException as error:
             self._discard(blobs.names)
             if isinstance(error, Exception):
@@ -154,7 +166,15 @@ class FolderEntry:
             "error": describe_error(error),
             "files": [],
         }
-        return self._publish(record, FolderBlobs(self._folder, self._permissions), replace=replace)
+        if not replace and os.path.exists(self._file(_RESULT)):
+            return False
+        won = publish(self._file(_FAILURE), _to_bytes(record), self._permissions, replace=replace)
+        if replace:
+            self._discard([*self._files_of_current(), _RESULT])
+        elif won and os.path.exists(self._file(_RESULT)):  # written in that instant: a value beats a failure
+            self._discard([_FAILURE])
+            return False
+        return won
 
     def prepare(self, manifests: Mapping[str, str], *, replace: bool = False) -> None:
         # docstring inherited
@@ -203,10 +223,7 @@ class FolderEntry:
         # docstring inherited
         try:
             files = self._files_of_current()
-            remove_quietly(self._file(_RESULT))
-            self._discard(files)
-            for name in ("job.json", "submitit", "code"):
-                remove_quietly(self._file(name))
+            self._discard([_FAILURE, _RESULT, *files, "job.json", "submitit", "code"])
         except OSError as error:
             raise StoreError(
                 f"the result in {self.path} cannot be removed: {error}. Whoever owns that folder can; or set "
@@ -216,11 +233,11 @@ class FolderEntry:
     def _file(self, name: str) -> str:
         return os.path.join(self._folder, name)
 
-    def _publish(self, record: dict[str, Any], blobs: FolderBlobs, *, replace: bool) -> bool:
+    def _publish_value(self, record: dict[str, Any], blobs: FolderBlobs, *, replace: bool) -> bool:
         old = self._files_of_current() if replace else []
-        content = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
-        won = publish(self._file(_RESULT), content, self._permissions, replace=replace)
+        won = publish(self._file(_RESULT), _to_bytes(record), self._permissions, replace=replace)
         self._discard(old if won else blobs.names)
+        remove_quietly(self._file(_FAILURE))
         return won
 
     def _files_of_current(self) -> list[str]:
@@ -267,6 +284,10 @@ def _described_value(value: Any, blobs: FolderBlobs) -> dict[str, Any]:
     if len(text) > INLINE_BYTES:
         return {"format": "json-file", "value": blobs.write("json", text.encode()), "files": blobs.names}
     return {"format": "json", "value": data, "files": blobs.names}
+
+
+def _to_bytes(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _mark(found: os.stat_result) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from exca.store._entry import Outcome
+from exca.store._entry import Ended, Outcome
 from exca.store._failures import describe_error, rebuild_error
 
 __all__ = ["MemoryEntry", "MemoryStore"]
@@ -40,6 +40,10 @@ class MemoryEntry:
         self._notes: dict[str, str] = {}
         self._claimed = False
         self.prepared = False
+
+    def status(self) -> Ended | None:
+        # docstring inherited
+        return None if self._outcome is None else self._outcome.status
 
     def outcome(self) -> Outcome | None:
         # docstring inherited
@@ -114,7 +118,7 @@ class MemoryEntry:
 
     def _publish(self, outcome: Outcome, replace: bool) -> bool:
         with self._lock:
-            if self._outcome is not None and not replace:
+            if not replace and (self.status() == "completed" or self.status() == outcome.status):
                 return False
             self._outcome = outcome
             return True

@@ -1,4 +1,4 @@
-"""The records in ``result.json``: what must be in one, so that what is read from disk is never taken on trust."""
+"""The records of ``result.json`` and ``failure.json``: what must be in one, so that nothing read is taken on trust."""
 
 from __future__ import annotations
 

@@ -129,11 +129,11 @@ class Task(Computation):
     # ------------------------------------------------------------------ status
 
     def status(self) -> Status:
-        """``not submitted``, ``running``, ``completed`` or ``failed``; never reads the value."""
+        """``not submitted``, ``running``, ``completed`` or ``failed``; reads neither the value nor its record."""
         entry = self.entry
         if entry is None:
             return "not submitted" if self.tracker.job is None else self.tracker.job.status()
-        return self.tracker.look(entry)[0]
+        return self.tracker.status(entry)
 
     # ------------------------------------------------------------------ jobs
 

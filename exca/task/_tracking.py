@@ -61,10 +61,15 @@ class Tracker:
             job.wait(_CANCEL_S)  # so that its last words do not come after what follows
         self.job = None
 
+    def status(self, entry: Entry) -> Status:
+        """The status: no file is opened for what has ended, and one or two for an array of what has not."""
+        ended = None if self._is_being_replaced() else entry.status()
+        return ended or self.look(entry)[0]
+
     def look(self, entry: Entry) -> tuple[Status, Outcome | None]:
         """The status, and the outcome if there is one."""
-        if self._replacing is not None and not self._replacing.done():
-            return "running", None  # what is stored is about to be replaced
+        if self._is_being_replaced():
+            return "running", None
         try:
             outcome = entry.outcome()
         except CorruptResult:
@@ -79,6 +84,10 @@ class Tracker:
                 return "running", None
             return self._settle(entry, job)
         return ("running" if entry.watch().alive() else "not submitted"), None
+
+    def _is_being_replaced(self) -> bool:
+        """Whether a job is at work that replaces what is stored."""
+        return self._replacing is not None and not self._replacing.done()
 
     def _settle(self, entry: Entry, job: execution.Job) -> tuple[Status, Outcome | None]:
         """The executor says that a job ended: its outcome, or the reason why there is none, kept as a failure."""

@@ -31,7 +31,7 @@ class Point(pydantic.BaseModel):
 
     x: int
     marks: Path
-    how: Literal["at once", "gated", "kill the process", "sleep", "large"] = "at once"
+    how: Literal["at once", "gated", "kill the process", "sleep", "large", "raise"] = "at once"
     infra: TaskInfra = TaskInfra()
 
     @infra.apply(exclude_from_cache_uid=["marks"])
@@ -47,6 +47,8 @@ class Point(pydantic.BaseModel):
             time.sleep(600)
         elif self.how == "large":
             return os.urandom(4_000_000)
+        elif self.how == "raise":
+            raise ValueError("bad point")
         return 2 * self.x
 
     def attempts(self) -> int:

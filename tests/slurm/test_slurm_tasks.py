@@ -93,10 +93,18 @@ tool.infra.job()
     assert (folder / "code" / "tool_of_the_user.py").read_text() == "VALUE = 'as submitted'"
 
 
-def test_status_of_many_asks_slurm_once(tmp_path: Path, infra: dict[str, Any], slurm: Cluster) -> None:
+def test_status_of_a_thousand_opens_no_file_for_each_and_asks_slurm_once(
+    tmp_path: Path, infra: dict[str, Any], slurm: Cluster
+) -> None:
     held = infra | {"slurm_additional_parameters": {"hold": True}}
-    points = [Point(x=x, marks=tmp_path, infra=held) for x in range(200)]
-    submit(points)
+    waiting = [Point(x=x, marks=tmp_path, infra=held) for x in range(200)]
+    submit(waiting)
+    here = infra | {"cluster": None}
+    for x in range(200, 900):
+        Point(x=x, marks=tmp_path, infra=here).run()
+    for x in range(900, 1000):
+        with pytest.raises(ValueError, match="bad point"):
+            Point(x=x, marks=tmp_path, how="raise", infra=here).run()
     script = f"""
 import sys, os
 from collections import Counter
@@ -104,22 +112,23 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from slurm_experiments import Point
 infra = {{"folder": {str(tmp_path / "cache")!r}, "cluster": "slurm"}}
-points = [Point(x=x, marks=Path({str(tmp_path)!r}), infra=infra) for x in range(200)]
+how = ["at once"] * 900 + ["raise"] * 100
+points = [Point(x=x, marks=Path({str(tmp_path)!r}), how=how[x], infra=infra) for x in range(1000)]
 points[0].infra.status(), [point.infra.uid() for point in points]
 opened, started = [], []
 sys.addaudithook(lambda event, args: opened.append(args[0]) if event == "open" else
                  started.append(args[1]) if event == "subprocess.Popen" else None)
-print(Counter(point.infra.status() for point in points))
+print(*sorted(Counter(point.infra.status() for point in points).items()))
 sys.stderr.write(f"{{len(opened)}} {{len(started)}}")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "Counter({'running': 200})\n", done.stderr
+    assert done.stdout == "('completed', 700) ('failed', 100) ('running', 200)\n", done.stderr
     opened, started = map(int, done.stderr.split())
     assert opened <= 10
     assert started <= 1
-    for point in points:
+    for point in waiting:
         point.infra.job().cancel()
-    assert points[7].infra.status() == "failed"
+    assert waiting[7].infra.status() == "failed"
 
 
 def test_slurm_names_and_limits(tmp_path: Path, infra: dict[str, Any], slurm: Cluster) -> None:

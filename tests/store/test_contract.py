@@ -74,6 +74,28 @@ class StoreContract:
         assert str(first) == "no such data"
         assert any("in _raised" in note for note in first.__notes__)
 
+    def test_the_status_is_known_without_the_record(self, store: Store) -> None:
+        entry = _prepared(store, "m/a")
+        assert entry.status() is None
+        entry.write_error(KeyError("x"), {}, replace=False)
+        assert entry.status() == "failed"
+        entry.write_value(1, {}, replace=True)
+        assert entry.status() == "completed"
+        entry.delete()
+        assert entry.status() is None
+
+    def test_a_value_takes_the_place_of_a_failure_and_never_the_other_way_unasked(self, store: Store) -> None:
+        entry = _prepared(store, "m/a")
+        assert entry.write_error(KeyError("first"), {}, replace=False)
+        assert not entry.write_error(KeyError("second"), {}, replace=False)
+        assert entry.write_value(1, {}, replace=False)
+        assert not entry.write_error(KeyError("third"), {}, replace=False)
+        assert entry.load(entry.outcome()) == 1
+        assert entry.write_error(KeyError("asked for"), {}, replace=True)
+        outcome = entry.outcome()
+        assert outcome is not None
+        assert str(entry.error(outcome)) == "'asked for'"
+
     def test_nobody_shares_a_value_with_the_store(self, store: Store) -> None:
         entry = _prepared(store, "m/a")
         value = {"rows": [1, 2]}

@@ -109,6 +109,29 @@ def test_incident_08_a_record_that_lacks_something_is_named_and_can_be_replaced(
     assert load(entry) == 2
 
 
+@pytest.mark.parametrize("by", ["a value", "a failure"])
+def test_incident_08_a_damaged_record_is_replaced(entry: FolderEntry, by: str) -> None:
+    (entry.path / "result.json").write_text("{")
+    with pytest.raises(CorruptResult):
+        entry.outcome()
+    if by == "a value":
+        entry.write_value(1, {}, replace=True)
+        assert load(entry) == 1
+    else:
+        entry.write_error(KeyError("x"), {}, replace=True)
+        outcome = entry.outcome()
+        assert outcome is not None
+        assert outcome.status == "failed"
+
+
+def test_what_was_replaced_leaves_no_file(entry: FolderEntry) -> None:
+    entry.write_error(KeyError("x"), {}, replace=False)
+    entry.write_value(np.zeros(3), {}, replace=True)
+    assert sorted(path.suffix for path in entry.path.iterdir()) == [".json", ".npy", ".yaml"]
+    entry.write_error(KeyError("x"), {}, replace=True)
+    assert sorted(path.name for path in entry.path.iterdir()) == ["failure.json", "uid.yaml"]
+
+
 def test_incident_08_a_folder_in_the_place_of_a_record_is_named(entry: FolderEntry) -> None:
     (entry.path / "result.json").mkdir()
     with pytest.raises(CorruptResult, match="a folder"):
