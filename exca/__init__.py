@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from exca import cachedict, errors, helpers
 from exca._version import __version__
-from exca.identity import ConfDict
-from exca.infra import MapInfra, SubmitInfra, TaskInfra
 
 if TYPE_CHECKING:
-    from exca import hydra
+    from exca import cachedict, errors, helpers, hydra
+    from exca.identity import ConfDict
+    from exca.infra import MapInfra, SubmitInfra, TaskInfra
 
 __all__ = [
     "ConfDict",
@@ -25,9 +24,27 @@ __all__ = [
     "hydra",
 ]
 
+# Each is imported when it is first asked for (PEP 562): whoever caches tasks does not wait for the maps' segments, nor
+# `exca --help` for pydantic.
+_HOMES: Final = {
+    "ConfDict": "exca.identity",
+    "MapInfra": "exca.infra",
+    "SubmitInfra": "exca.infra",
+    "TaskInfra": "exca.infra",
+}
+_ROOMS: Final = frozenset(
+    ("cachedict", "errors", "execution", "helpers", "hydra", "identity", "infra", "map", "store", "task")
+)
+
 
 def __getattr__(name: str) -> Any:
-    # Hydra takes a third of a second to import, and most users of the cache do not need it.
-    if name == "hydra":
-        return importlib.import_module("exca.hydra")
+    if name in _ROOMS:
+        return importlib.import_module(f"exca.{name}")  # which makes it an attribute
+    if name in _HOMES:
+        value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,12 +9,13 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any
 
 from exca._version import __version__
 from exca.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 __all__ = ["main"]
 
@@ -93,6 +94,8 @@ def _run(model: type[BaseModel], method: str, overrides: list[str]) -> None:
 
 
 def _find_model(text: str) -> type[BaseModel]:
+    from pydantic import BaseModel  # so that --help need not wait for it
+
     name, _, path = text.partition(":")
     if not name or not path:
         raise _Usage(f"{text!r} is not of the form package.module:Class")

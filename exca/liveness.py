@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -51,7 +50,7 @@ class Stamp:
     def of(cls, pid: int) -> Stamp | None:
         """The stamp of a process of this machine, or None if it has gone."""
         start = _start_time(pid)
-        return None if start is None else cls(socket.gethostname(), _boot_id(), pid, start)
+        return None if start is None else cls(os.uname().nodename, _boot_id(), pid, start)
 
     @classmethod
     def from_dict(cls, data: object) -> Stamp | None:
@@ -73,7 +72,7 @@ class Stamp:
             # The same host under another boot id has been restarted: whatever ran there is gone. Containers of one
             # machine share the boot id and differ in the pid namespace, so they count as elsewhere.
             same_kernel = self.boot.split("/")[0] == _boot_id().split("/")[0]
-            return "dead" if self.host == socket.gethostname() and not same_kernel else "elsewhere"
+            return "dead" if self.host == os.uname().nodename and not same_kernel else "elsewhere"
         start = _start_time(self.pid)
         if start == _HIDDEN:
             return "elsewhere"
@@ -82,7 +81,7 @@ class Stamp:
 
 @functools.lru_cache(maxsize=4)
 def _current(pid: int) -> Stamp:
-    return Stamp(socket.gethostname(), _boot_id(), pid, _start_time(pid) or 0)
+    return Stamp(os.uname().nodename, _boot_id(), pid, _start_time(pid) or 0)
 
 
 @functools.cache
@@ -91,7 +90,7 @@ def _boot_id() -> str:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = os.readlink("/proc/self/ns/pid")
     except OSError:  # no /proc (macOS): the host name must do
-        return socket.gethostname()
+        return os.uname().nodename
     return f"{boot}/{namespace}"
 
 

@@ -7,7 +7,7 @@ import functools
 import getpass
 import hashlib
 import inspect
-import socket
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -69,7 +69,7 @@ def environment() -> dict[str, Any]:
             with contextlib.suppress(metadata.PackageNotFoundError):  # a module of the user's own with that name
                 versions[name] = metadata.version(name)
     return {
-        "host": socket.gethostname(),
+        "host": os.uname().nodename,
         "user": _user(),
         "versions": {"python": platform.python_version(), "exca": __version__, **versions},
     }

@@ -206,6 +206,8 @@ def state():
     )
 before = state()
 import exca
+for name in exca.__all__:  # each is imported when it is first asked for
+    getattr(exca, name)
 assert state() == before
 """
     subprocess.run([sys.executable, "-c", program], cwd="/", check=True)

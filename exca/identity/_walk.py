@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, cast
 
 from pydantic import BaseModel
 
-from exca.discriminated import DiscriminatedModel
 from exca.errors import ConfigError
 
 from ._encoding import LEAVES, Forms, Unnameable, pack
@@ -258,8 +258,9 @@ def class_marks(cls: type[BaseModel], shape: Shape, value: BaseModel) -> dict[st
     name = shape.discriminator
     if name is not None and name in cls.__pydantic_fields__:
         return {name: getattr(value, name)}
-    if issubclass(cls, DiscriminatedModel):
-        return {cls.discriminator_key: cls.__name__}
+    families: Any = sys.modules.get("exca.discriminated")  # without it no class can be of a family
+    if families is not None and issubclass(cls, families.DiscriminatedModel):
+        return {cast("Any", cls).discriminator_key: cls.__name__}
     return {CLASS: cls}
 
 

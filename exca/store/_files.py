@@ -8,7 +8,6 @@ import functools
 import itertools
 import os
 import secrets
-import socket
 from pathlib import Path
 
 __all__ = ["Permissions", "make_folder", "publish", "remove_quietly", "temporary_path", "write_whole"]
@@ -25,7 +24,7 @@ def temporary_path(target: str) -> str:
 @functools.lru_cache(maxsize=2)
 def _writer(pid: int) -> str:
     # random, too: containers may share a host name and a pid
-    return f"{socket.gethostname()[:32]}-{pid}-{secrets.token_hex(6)}"
+    return f"{os.uname().nodename[:32]}-{pid}-{secrets.token_hex(6)}"
 
 
 _COUNT = itertools.count()
