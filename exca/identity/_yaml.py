@@ -8,6 +8,8 @@ from typing import IO, Any, TypeAlias
 
 from exca.errors import InvalidConfig
 
+from ._block_text import NotSimple, block_text
+
 Text: TypeAlias = str | bytes | IO[str] | IO[bytes]
 
 
@@ -27,9 +29,12 @@ def dump_yaml(data: object) -> str:
     - 64
     - 32
     """
-    from ._dialect import write  # PyYAML takes as long to import as the rest of this package
+    try:
+        return block_text(data)
+    except NotSimple:
+        from ._dialect import write  # PyYAML takes as long to import as the rest of this package
 
-    return write(data)
+        return write(data)
 
 
 def load_yaml(text: Text) -> Any:
