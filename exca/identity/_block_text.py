@@ -66,7 +66,7 @@ def _sequence(data: list[Any], first: str, indent: str, lines: list[str]) -> Non
 
 def _scalar(value: Any, kind: type) -> str:
     if kind is str:
-        return value if _is_word(value) else _quoted(value)  # type: ignore[no-any-return]
+        return value if _is_word(value) else _quoted(value)
     if kind is int:
         return int.__repr__(value)
     if kind is float:
