@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from exca.errors import JobFailed
 from exca.execution._call import Call
-from exca.execution._job import Job, JobStatus
+from exca.execution._job import Announce, Job, JobStatus
 
 __all__ = ["InlineExecutor", "InlineJob"]
 
@@ -83,7 +83,7 @@ class InlineExecutor:
     def __init__(self, *, debug: bool = False) -> None:
         self._debug = debug
 
-    def submit(self, calls: Sequence[Call]) -> list[Job]:
+    def submit(self, calls: Sequence[Call], announce: Announce | None = None) -> list[Job]:  # noqa: ARG002
         jobs: list[Job] = []
         for call in calls:
             job = InlineJob(call)

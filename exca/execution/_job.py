@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from exca.execution._call import Call
@@ -10,7 +10,7 @@ from exca.execution._call import Call
 if TYPE_CHECKING:
     from exca.execution._array._layout import JobPaths
 
-__all__ = ["Executor", "Job", "JobStatus"]
+__all__ = ["Announce", "Executor", "Job", "JobStatus"]
 
 JobStatus = Literal["pending", "running", "completed", "failed"]
 
@@ -69,12 +69,21 @@ class Job(Protocol):
         """What it printed as errors so far; None if that was not captured, or nothing has started yet."""
 
 
+Announce = Callable[[Sequence[Job]], None]
+
+
 @runtime_checkable
 class Executor(Protocol):
     """Somewhere to run calls."""
 
-    def submit(self, calls: Sequence[Call]) -> list[Job]:
+    def submit(self, calls: Sequence[Call], announce: Announce | None = None) -> list[Job]:
         """Submit an array of calls; one call is an array of one.
+
+        Parameters
+        ----------
+        announce: called with the jobs before any of them can start, so that what it writes down about them is there
+            even if this process is killed a moment later; what it raises ends the submission. Not called for jobs of
+            this very process, which nobody else could find.
 
         Returns
         -------

@@ -7,11 +7,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from exca.errors import SubmissionFailed
 from exca.execution._array._layout import Queue
 from exca.execution._array._slots import lent_slots
 from exca.execution._call import Call
-from exca.execution._job import Job
+from exca.execution._job import Announce, Job
 from exca.execution._kept import KEEP_S, start_pool
 from exca.execution._places import Place, choose_place, discard_when_forgotten
 from exca.execution._queued import QueuedJob
@@ -71,23 +70,26 @@ class QueueExecutor:
         self._around = around
         self._tied = tied
 
-    def submit(self, calls: Sequence[Call]) -> list[Job]:
+    def submit(self, calls: Sequence[Call], announce: Announce | None = None) -> list[Job]:
         if not calls:
             return []
         place = choose_place(self._logs)
         spec = write_array(place, calls, self._around, self._describe_queue(place))
+        array = TrackedArray(place.paths, spec)
+        jobs: list[Job] = [QueuedJob(array, index) for index in range(len(calls))]
         try:
+            if announce:
+                announce(jobs)
             if self._tied:
                 start_pool(place.paths, spec, self._around.interpreter, keep=self._can_be_kept())
             else:
                 start_supervisor(place.paths, self._around.interpreter, None)
-        except SubmissionFailed:
+        except BaseException:
             remove_array(place, spec)
             raise
-        array = TrackedArray(place.paths, spec)
         if place.private:
             discard_when_forgotten(array)
-        return [QueuedJob(array, index) for index in range(len(calls))]
+        return jobs
 
     def _can_be_kept(self) -> bool:
         """Not where workers hold GPUs, or have imported from a copy of the code that was made for one array."""

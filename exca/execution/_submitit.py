@@ -24,7 +24,7 @@ from exca.execution._array._agent import Agent
 from exca.execution._array._layout import ArrayPaths
 from exca.execution._array._schedule import Posting, Schedule
 from exca.execution._call import Call
-from exca.execution._job import Job
+from exca.execution._job import Announce, Job
 from exca.execution._places import Place, choose_place
 from exca.execution._queued import QueuedJob
 from exca.execution._scheduled import track
@@ -77,7 +77,7 @@ class SubmititExecutor:
         self._logs = logs
         self._around = around
 
-    def submit(self, calls: Sequence[Call]) -> list[Job]:
+    def submit(self, calls: Sequence[Call], announce: Announce | None = None) -> list[Job]:
         if not calls:
             return []
         place = choose_place(self._logs)
@@ -90,12 +90,15 @@ class SubmititExecutor:
         posting = Posting(pinned, order.limit_s, order.warning_s, cluster=order.cluster, submitter=me)
         try:
             posting.write(place.paths)
+            array = track(place.paths)
+            jobs: list[Job] = [QueuedJob(array, index) for index in range(len(calls))]
+            if announce:
+                announce(jobs)
             self._start(place, count, calls[0].name, workers)
         except BaseException:
             remove_array(place, spec)
             raise
-        array = track(place.paths)
-        return [QueuedJob(array, index) for index in range(len(calls))]
+        return jobs
 
     def _start(self, place: Place, count: int, name: str, at_once: int) -> None:
         """Have the scheduler start the workers: one array, or several where one would be too large."""

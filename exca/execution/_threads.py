@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 from exca.errors import JobCancelled, JobFailed
 from exca.execution._call import Call
-from exca.execution._job import Job, JobStatus
+from exca.execution._job import Announce, Job, JobStatus
 
 __all__ = ["ThreadExecutor", "ThreadJob"]
 
@@ -91,7 +91,7 @@ class ThreadExecutor:
         self._max_workers = max_workers
         self._pool: ThreadPoolExecutor | None = None
 
-    def submit(self, calls: Sequence[Call]) -> list[Job]:
+    def submit(self, calls: Sequence[Call], announce: Announce | None = None) -> list[Job]:  # noqa: ARG002
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._max_workers, thread_name_prefix="exca")
         array = f"thread-{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex[:8]}"

@@ -108,6 +108,9 @@ class Entry(Protocol):
     def write_note(self, name: str, text: str) -> None:
         """Write or replace a note (``job.json``)."""
 
+    def remove_note(self, name: str) -> None:
+        """Remove a note or a link, if it is there."""
+
     def claim(self) -> Held | None:
         """Claim the computation; None if a live process holds it.
 

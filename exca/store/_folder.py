@@ -196,6 +196,10 @@ class FolderEntry:
         # docstring inherited
         write_whole(self._file(name), text.encode(*_TEXT), self._permissions)
 
+    def remove_note(self, name: str) -> None:
+        # docstring inherited
+        remove_quietly(self._file(name))
+
     def claim(self) -> Claim | None:
         # docstring inherited
         try:

@@ -83,6 +83,10 @@ class MemoryEntry:
         # docstring inherited
         self._notes[name] = text
 
+    def remove_note(self, name: str) -> None:
+        # docstring inherited
+        self._notes.pop(name, None)
+
     def claim(self) -> MemoryEntry | None:
         # docstring inherited
         with self._lock:

@@ -6,16 +6,18 @@ import json
 import logging
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from exca import execution, provenance
+from exca.errors import SubmissionFailed
 from exca.liveness import Stamp
 from exca.store import Entry
 
 if TYPE_CHECKING:
     from exca.task._task import Task
 
-__all__ = ["JobNote", "note_submission", "read_note"]
+__all__ = ["JobNote", "SubmissionNotes", "read_note"]
 
 _NAME = "job.json"
 _LOG = logging.getLogger(__name__)
@@ -30,21 +32,56 @@ def read_note(entry: Entry) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def note_submission(task: Task, handle: execution.Job) -> None:
-    entry, paths = task.entry, handle.paths
-    if entry is None or entry.path is None or paths is None:
-        return
+class SubmissionNotes:
+    """Writes ``job.json`` of what is about to be submitted, and takes it back if the submission fails."""
+
+    def __init__(self) -> None:
+        self._written: list[tuple[Entry, str | None]] = []  # and what stood there before
+
+    def __enter__(self) -> SubmissionNotes:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for entry, before in self._written if kind is not None else ():
+            try:
+                entry.remove_note("submitit")
+                if before is None:
+                    entry.remove_note(_NAME)
+                else:
+                    entry.write_note(_NAME, before)
+            except OSError as problem:
+                _LOG.warning("job.json in %s speaks of a job that was not submitted: %s", entry.path, problem)
+
+    def write(self, task: Task, job: execution.Job) -> None:
+        """Say which job computes the task, in the uid folder and in the job's own.
+
+        Raises
+        ------
+        SubmissionFailed
+            if that cannot be written.
+        """
+        entry, paths = task.entry, job.paths
+        if entry is None or entry.path is None or paths is None:
+            return
+        self._written.append((entry, entry.read_note(_NAME)))
+        try:
+            _note(task, entry, entry.path, job.job_id, paths)
+        except OSError as error:
+            raise SubmissionFailed(f"{entry.path} cannot be written, so nothing was submitted: {error}") from error
+
+
+def _note(task: Task, entry: Entry, folder: Path, job_id: str, paths: execution.JobPaths) -> None:
     data = {
         "uid": task.uid,
         "state": "submitted",
         "submitted": time.time(),
         "cluster": task.settings.resources().cluster,
-        "job_id": handle.job_id,
-        "job_folder": os.path.relpath(paths.folder, entry.path),  # relative: cache folders get moved
+        "job_id": job_id,
+        "job_folder": os.path.relpath(paths.folder, folder),  # relative: cache folders get moved
     }
     entry.write_note(_NAME, json.dumps(data, indent=1))
     entry.link("submitit", paths.folder)
-    os.symlink(os.path.relpath(entry.path, paths.folder), paths.stored)
+    os.symlink(os.path.relpath(folder, paths.folder), paths.stored)
     if paths.code.exists():
         entry.link("code", paths.code.resolve())
 

@@ -16,7 +16,7 @@ from exca.main_module import main_name
 from exca.policy import Action, Replace
 from exca.store import Entry
 from exca.task._computing import compute, prepare
-from exca.task._note import note_submission
+from exca.task._note import SubmissionNotes
 from exca.task._submitted import prepare_worker, submitted
 
 if TYPE_CHECKING:
@@ -67,10 +67,15 @@ def _submit_array(executor: execution.Executor, members: Sequence[tuple[Task, Re
     """Claim, submit, note: whoever sees a claim or a note knows that the computation is on its way."""
     with contextlib.ExitStack() as claims:
         mine = [(task, replace) for task, replace in members if _claim_for_submission(task, claims, replace)]
-        handles = executor.submit([_call_of(task, replace) for task, replace in mine])
+        with SubmissionNotes() as notes:
+
+            def announce(jobs: Sequence[execution.Job]) -> None:
+                for (task, _), job in zip(mine, jobs, strict=True):
+                    notes.write(task, job)
+
+            handles = executor.submit([_call_of(task, replace) for task, replace in mine], announce)
         for (task, replace), handle in zip(mine, handles, strict=True):
             task.tracker.adopt(handle, replacing=replace is not Replace.NOTHING)
-            note_submission(task, handle)
 
 
 def _claim_for_submission(task: Task, claims: contextlib.ExitStack, replace: Replace) -> bool:

@@ -73,6 +73,31 @@ class ExecutorContract:
         assert all("/" not in job.job_id and job.job_id in repr(job) for job in jobs)
         assert wait_all(jobs, PATIENCE_S)
 
+    def test_jobs_that_others_can_find_are_announced_before_they_start(self, executor: Executor) -> None:
+        announced: list[tuple[str, str]] = []
+
+        def announce(jobs: Sequence[Job]) -> None:
+            announced.extend((job.job_id, job.status()) for job in jobs)
+
+        jobs = executor.submit([Call(double, (i,)) for i in range(3)], announce)
+        assert results(jobs) == [0, 2, 4]
+        assert announced == [(job.job_id, "pending") for job in jobs if job.paths]
+
+    def test_nothing_runs_if_it_cannot_be_announced(self, executor: Executor, tmp_path: Path) -> None:
+        if not self.captures:
+            pytest.skip("its jobs are not announced")
+        folders: list[Path] = []
+
+        def announce(jobs: Sequence[Job]) -> None:
+            folders.extend(job.paths.folder for job in jobs if job.paths)
+            raise KeyError("full")
+
+        with pytest.raises(KeyError, match="full"):
+            executor.submit([Call((tmp_path / "mark").touch)], announce)
+        assert [folder.exists() for folder in folders] == [False]
+        assert results(executor.submit([Call(double, (1,))])) == [2]
+        assert not (tmp_path / "mark").exists()
+
     def test_a_failure_leaves_its_siblings_alone(self, executor: Executor) -> None:
         jobs = executor.submit([Call(double, (1,)), Call(fail, ("lost key",)), Call(double, (2,))])
         assert wait_all(jobs, PATIENCE_S)

@@ -196,6 +196,25 @@ def test_what_slurm_refuses_is_said_at_once(tmp_path: Path, infra: dict[str, Any
     with pytest.raises(SubmissionFailed, match=r"slurm did not take the jobs: .*[Ii]nvalid partition"):
         point.run()
     assert point.infra.status() == "not submitted"
+    folder = point.infra.uid_folder()
+    assert folder is not None
+    assert not (folder / "job.json").exists()
+
+
+def test_a_refused_submission_leaves_what_was_stored(tmp_path: Path, infra: dict[str, Any]) -> None:
+    point = Point(x=1, marks=tmp_path, infra=infra | {"cluster": None})
+    assert point.run() == 2
+    folder = point.infra.uid_folder()
+    assert folder is not None
+    note = (folder / "job.json").read_bytes()
+    forced = point.infra.clone_obj(
+        {"infra.mode": "force", "infra.cluster": "slurm", "infra.slurm_partition": "nowhere"}
+    )
+    with pytest.raises(SubmissionFailed):
+        forced.run()
+    assert (folder / "job.json").read_bytes() == note
+    assert not (folder / "submitit").is_symlink()
+    assert point.infra.clone_obj().run() == 2
 
 
 def test_a_warning_makes_a_computation_save_its_state_and_go_on_in_its_folder(
