@@ -29,8 +29,6 @@ __all__ = ["FolderItems"]
 _GONE: Final = (errno.ENOENT, errno.ESTALE)  # the second on NFS, for a file removed while it was open
 _CHUNK: Final = 1024
 
-Found = tuple[Record, Spot]
-
 
 class FolderItems:
     """Items in a folder.
@@ -263,33 +261,30 @@ class FolderItems:
         for start in range(0, len(keys), _CHUNK):
             chunk = keys[start : start + _CHUNK]
             epoch = self._catalog.epoch
-            records = self._records(chunk, max(expected, len(keys)))
-            if len(records) == len(chunk) and all(record[PLAIN] for record, _ in records.values()):
-                yield from self._plain(chunk, records, epoch)
+            spots = self._spots(chunk, max(expected, len(keys)))
+            records = self._records(spots)
+            if len(records) == len(chunk) and all(record[PLAIN] for record in records.values()):
+                if self._kept is not None:
+                    for key in chunk:
+                        self._kept.keep_parsed(key, records[key]["v"], spots[key][0], epoch)
+                yield from zip(chunk, [records.pop(key)["v"] for key in chunk], strict=True)
             else:
-                yield from self._decode_many(chunk, records, epoch)
+                yield from self._decode_many(chunk, spots, records, epoch)
 
-    def _plain(self, keys: Sequence[str], records: dict[str, Found], epoch: int) -> Iterator[tuple[str, Any]]:
-        """The values of records that hold all of them."""
-        if self._kept is not None:
-            keep = self._kept.keep_parsed
-            for key, (record, (sequence, _, _)) in records.items():
-                keep(key, record["v"], sequence, epoch)
-        return ((key, records.pop(key)[0]["v"]) for key in keys)
-
-    def _decode_many(self, keys: Sequence[str], records: dict[str, Found], epoch: int) -> Iterator[tuple[str, Any]]:
+    def _decode_many(
+        self, keys: Sequence[str], spots: dict[str, Spot], records: dict[str, Record], epoch: int
+    ) -> Iterator[tuple[str, Any]]:
         """The values of records, one in memory at a time."""
         sources: dict[Segment, StoredPayloads] = {}
-        given: set[str] = set()
+        keep = None if self._kept is None else self._kept.keep
         for key in keys:
-            found = records.pop(key, None)
-            if found is None:
-                if key in given:  # mentioned again: a value of its own
+            record = records.pop(key, None)
+            if record is None:
+                if key in spots:  # mentioned again: a value of its own
                     with contextlib.suppress(KeyError):
                         yield key, self.get(key)
                 continue
-            given.add(key)
-            record, (sequence, segment, _) = found
+            sequence, segment, _ = spots[key]
             source = sources.get(segment)
             if source is None:
                 source = sources[segment] = StoredPayloads(segment.data, together=True)
@@ -299,31 +294,29 @@ class FolderItems:
                 with contextlib.suppress(KeyError):  # by itself, which knows what to do about it
                     yield key, self._read(key)
             else:
-                if self._kept is not None:
-                    self._kept.keep(key, value, sequence, epoch)
+                if keep is not None:
+                    keep(key, value, sequence, epoch)
                 yield key, value
 
-    def _records(self, keys: Sequence[str], expected: int) -> dict[str, Found]:
-        """The records of those keys that are stored."""
-        records: dict[str, Found] = {}
-        spots = self._spots(keys, expected)
-        by_segment: dict[Segment, list[tuple[int, str, int]]] = defaultdict(list)
-        for key, (sequence, segment, at) in spots.items():
-            by_segment[segment].append((at, key, sequence))
-        for segment, places in by_segment.items():
-            places.sort()
+    def _records(self, spots: dict[str, Spot]) -> dict[str, Record]:
+        """The records at those places; a key whose record is damaged, or has moved, gets another place, or none."""
+        records: dict[str, Record] = {}
+        by_segment: dict[Segment, list[str]] = defaultdict(list)
+        for key, (_, segment, _) in spots.items():
+            by_segment[segment].append(key)
+        for segment, keys in by_segment.items():
+            keys.sort(key=lambda key: spots[key][2])
             try:
-                lines = segment.records_at([at for at, _, _ in places])
-                for (at, record), (_, key, sequence) in zip(lines, places, strict=True):
-                    if record is not None and record.get("k") == key:
-                        records[key] = (record, (sequence, segment, at))
+                found = segment.records_at(keys, [spots[key][2] for key in keys])
             except OSError as error:
                 if error.errno not in _GONE:
                     raise
-        if len(records) < len(spots):
-            for key in spots.keys() - records.keys():  # what is damaged or has moved
-                with contextlib.suppress(KeyError):
-                    records[key] = self._record(key)
+            else:
+                records.update({key: record for key, record in zip(keys, found, strict=True) if record is not None})
+        for key in spots.keys() - records.keys() if len(records) < len(spots) else ():
+            del spots[key]
+            with contextlib.suppress(KeyError):
+                records[key], spots[key] = self._record(key)
         return records
 
     def _spots(self, keys: Sequence[str], expected: int) -> dict[str, Spot]:

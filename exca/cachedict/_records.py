@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import gc
 import json
 import re
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, ParamSpec, TypeVar
 
 from exca.errors import CorruptResult
 
 __all__ = [
     "FORMAT",
     "PLAIN",
+    "KeyLine",
     "Record",
     "check_format",
     "closing_line",
+    "collector_paused",
     "deletion_line",
     "header_line",
     "item_line",
-    "key_of",
+    "keys_of",
+    "parse_items",
     "parse_line",
     "parse_lines",
 ]
@@ -25,10 +32,13 @@ __all__ = [
 FORMAT: Final = 1
 
 Record = dict[str, Any]
+P = ParamSpec("P")
+T = TypeVar("T")
+KeyLine = tuple[str, str, str]
 PLAIN: Final = "plain"
 
 _DUMP: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-_START: Final = re.compile(rb'\{"k":"([^"\\\x00-\x1f\x80-\xff]*)","n":([0-9]{1,19}),"([vx])":').match
+_KEYS: Final = re.compile(r'^\{"k":"([^"\\\x00-\x1f]*)","n":([0-9]{1,19}),"([vx])":.*\}$', re.MULTILINE).findall
 _TAG: Final = b'"$"'
 _TEXT: Final = json.encoder.encode_basestring_ascii
 
@@ -103,25 +113,35 @@ def parse_lines(lines: list[bytes]) -> list[Record | None]:
         return [parse_line(line) for line in lines]
     if len(records) != len(lines) or not all(map(_is_record, records)):
         return [parse_line(line) for line in lines]
-    if _TAG not in joined:
-        for record in records:
-            record[PLAIN] = True
-    else:
-        for record, line in zip(records, lines, strict=True):
-            record[PLAIN] = _TAG not in line
+    _mark_plain(records, joined, lines)
     return records  # type: ignore[no-any-return]
 
 
-def key_of(line: bytes) -> tuple[str, int, bool] | None:
-    """Key, sequence number and whether it is a deletion, of a line as it is nearly always written.
+def parse_items(keys: list[str], lines: list[bytes]) -> list[Record | None]:
+    """The same, of lines that should be about the items with these keys; None in place of what is not."""
+    joined = b",".join(lines)
+    with contextlib.suppress(ValueError, RecursionError, TypeError, KeyError):
+        records: list[Any] = json.loads(b"[" + joined + b"]")
+        named = [record["k"] for record in records if "v" in record]
+        if named == keys and len(records) == len(lines) and {type(record["n"]) for record in records} == {int}:
+            _mark_plain(records, joined, lines)
+            return records
+    return [
+        record if record is not None and record.get("k") == key and "v" in record else None
+        for key, record in zip(keys, parse_lines(lines), strict=True)
+    ]
 
-    Four times faster than parsing it. None for other lines, which are to be parsed.
+
+def keys_of(lines: list[bytes]) -> list[KeyLine] | None:
+    """Key, sequence number and kind (``v``, or ``x`` for a deletion) of lines, if all are as most lines are.
+
+    A quarter of the time of parsing them (0.25 us a line); None where one is different, and they are to be parsed.
     """
-    start = _START(line)
-    if start is None or line[-1:] != b"}":
+    try:
+        found: list[KeyLine] = _KEYS(b"\n".join(lines).decode("ascii"))
+    except UnicodeDecodeError:
         return None
-    key, sequence, kind = start.groups()
-    return key.decode("ascii"), int(sequence), kind == b"x"
+    return found if len(found) == len(lines) else None
 
 
 def _is_record(record: object) -> bool:
@@ -131,6 +151,36 @@ def _is_record(record: object) -> bool:
     if type(key) is str and type(record.get("n")) is int:
         return "v" in record or "x" in record
     return key is None and ("exca-cache" in record or "closed" in record)
+
+
+def collector_paused(function: Callable[P, T]) -> Callable[P, T]:
+    """Have the garbage collector wait while many lines are parsed, which calls nobody's code.
+
+    What is parsed is nearly all kept, and nothing of it in a cycle. Yet every 700 new containers the collector walks
+    some of them, in the end all those of the process: 15 to 20 of the 50 to 95 ms that 10,000 items take in a process
+    that has imported pydantic.
+    """
+
+    @functools.wraps(function)
+    def paused(*args: P.args, **kwargs: P.kwargs) -> T:
+        if not gc.isenabled():
+            return function(*args, **kwargs)
+        gc.disable()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            gc.enable()
+
+    return paused
+
+
+def _mark_plain(records: list[Any], joined: bytes, lines: list[bytes]) -> None:
+    if _TAG not in joined:
+        for record in records:
+            record[PLAIN] = True
+    else:
+        for record, line in zip(records, lines, strict=True):
+            record[PLAIN] = _TAG not in line
 
 
 def _line(text: str) -> bytes:

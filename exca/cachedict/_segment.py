@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 from exca.cachedict._index import Block, read_blocks
 from exca.cachedict._open_files import OPEN_FILES
-from exca.cachedict._records import Record, check_format, key_of, parse_line, parse_lines
+from exca.cachedict._records import (
+    KeyLine,
+    Record,
+    check_format,
+    collector_paused,
+    keys_of,
+    parse_items,
+    parse_line,
+    parse_lines,
+)
 from exca.liveness import Stamp
 
 __all__ = ["DELETED", "Segment"]
@@ -18,6 +28,7 @@ DELETED: Final = -1
 _LINE: Final = 1024
 _SLAB: Final = 64 << 10
 _SCANNED: Final = 256 << 10
+_BLOCK: Final = 256  # lines; one that is unlike the others (the first, the last) has so many parsed with it
 _WORTH_SKIPPING: Final = 256 << 10  # bytes of a log; fewer are read at once rather than looked up one by one
 
 
@@ -178,24 +189,28 @@ class Segment:
                     yield at, record
                 at += len(line) + 1
 
-    def records_at(self, offsets: Sequence[int]) -> Iterator[tuple[int, Record | None]]:
-        """The records in the lines that start at these positions, which increase."""
+    @collector_paused
+    def records_at(self, keys: list[str], offsets: list[int]) -> list[Record | None]:
+        """The records of items in the lines that start at these positions, which increase; None for other lines.
+
+        Parameters
+        ----------
+        keys: of the items.
+        offsets: where they should be.
+        """
         file = OPEN_FILES.get(self.log)
-        wanted = 0
-        while wanted < len(offsets):
-            start = offsets[wanted]
-            size = min(_SLAB, offsets[-1] - start + _LINE)
-            content = file.read(start, size)
-            lines: list[bytes] = []
-            first = wanted
-            while wanted < len(offsets) and (stop := content.find(b"\n", offsets[wanted] - start)) >= 0:
-                lines.append(content[offsets[wanted] - start : stop])
-                wanted += 1
+        found: list[Record | None] = []
+        while len(found) < len(offsets):
+            first = len(found)
+            start = offsets[first]
+            content = file.read(start, min(_SLAB, offsets[-1] - start + _LINE))
+            lines = _cut(content, start, offsets, first)
             if lines:
-                yield from zip(offsets[first:wanted], parse_lines(lines), strict=True)
+                found += parse_items(keys[first : first + len(lines)], lines)
             else:  # a line longer than a slab
-                yield start, self.record_at(start)
-                wanted += 1
+                record = self.record_at(start)
+                found.append(record if record is not None and record.get("k") == keys[first] else None)
+        return found
 
     def _may_be_lost(self, size: int) -> bool:
         """Whether the machine of the writer may have gone down before its tables were on the disk."""
@@ -218,6 +233,7 @@ class Segment:
         self.last = max(self.last, *(block.last for block in blocks))
         return True
 
+    @collector_paused
     def _read(self, start: int, end: int, found: dict[str, Any]) -> int:
         """Read the complete lines between two positions; returns where the last of them ends."""
         file = OPEN_FILES.get(self.log)
@@ -233,32 +249,53 @@ class Segment:
         return at
 
     def _take(self, lines: list[bytes], at: int, found: dict[str, Any]) -> int:
-        tail, last = self.tail, self.last
-        for line in lines:
-            taken = key_of(line) or self._parsed(line, at)
-            if taken is not None:
-                key, sequence, deleted = taken
-                known = tail.get(key)
-                if known is None or known[0] < sequence:
-                    tail[key] = (sequence, DELETED if deleted else at)
-                if deleted:
-                    self.deletes = True
-                if sequence > last:
-                    last = sequence
-                if found:
-                    found.pop(key, None)
-            at += len(line) + 1
-        self.last = last
+        tail = self.tail
+        for start in range(0, len(lines), _BLOCK):
+            block = lines[start : start + _BLOCK]
+            for row, line in zip(keys_of(block) or self._parsed(block, at), block, strict=True):
+                if row is not None:
+                    key, number, kind = row
+                    sequence = int(number)
+                    known = tail.get(key)
+                    if known is None or known[0] < sequence:
+                        tail[key] = (sequence, at if kind == "v" else DELETED)
+                    if kind != "v":
+                        self.deletes = True
+                    if sequence > self.last:
+                        self.last = sequence
+                    if found:
+                        found.pop(key, None)
+                at += len(line) + 1
         return at
 
-    def _parsed(self, line: bytes, at: int) -> tuple[str, int, bool] | None:
-        """What `key_of` tells, of a line that is not like most; None if it is not about an item."""
-        record = parse_line(line)
-        if record is None:
-            self.damaged.add(at)
-        elif "k" in record:
-            return record["k"], record["n"], "x" in record
-        elif "closed" in record:
-            self.closed = True
-            self.dead = record.get("dead", 0)
-        return None
+    def _parsed(self, lines: list[bytes], at: int) -> Iterator[KeyLine | None]:
+        """What `keys_of` tells, of lines that are not all like most; None for those that are not about an item."""
+        for line, record in zip(lines, parse_lines(lines), strict=True):
+            if record is None:
+                self.damaged.add(at)
+                yield None
+            elif "k" in record:
+                yield record["k"], record["n"], "x" if "x" in record else "v"
+            else:
+                if "closed" in record:
+                    self.closed = True
+                    self.dead = record.get("dead", 0)
+                yield None
+            at += len(line) + 1
+
+
+def _cut(content: bytes, start: int, offsets: list[int], first: int) -> list[bytes]:
+    """The complete lines of some content that start at given positions.
+
+    Parameters
+    ----------
+    content: what stands in the log from `start` on.
+    offsets: positions of lines, which increase; the one with number `first` is `start`.
+    """
+    end = start + content.rfind(b"\n")
+    stop = bisect.bisect_left(offsets, end, first)
+    if stop == first:
+        return []
+    if content.count(b"\n", 0, end - start) == stop - first - 1:  # nothing else is there: in one go
+        return content[: end - start].split(b"\n")
+    return [content[at - start : content.find(b"\n", at - start)] for at in offsets[first:stop]]

@@ -30,7 +30,8 @@ def test_items(key: str, sequence: int, info: Any, table: list[list[int]]) -> No
     record = records.parse_line(line[:-1])
     assert record is not None
     assert (record["k"], record["n"], record["v"], record.get("p", [])) == (key, sequence, info, table)
-    assert records.key_of(line[:-1]) in (None, (key, sequence, False))
+    assert records.keys_of([line[:-1]]) in (None, [(key, str(sequence), "v")])
+    assert records.parse_items([key], [line[:-1]]) == [record]
     assert record[records.PLAIN] or b'"$"' in line
 
 
@@ -40,12 +41,14 @@ def test_deletions(key: str, sequence: int) -> None:
     record = records.parse_line(line[:-1])
     assert record is not None
     assert (record["k"], record["n"], record["x"]) == (key, sequence, 1)
-    assert records.key_of(line[:-1]) in (None, (key, sequence, True))
+    assert records.keys_of([line[:-1]]) in (None, [(key, str(sequence), "x")])
+    assert records.parse_items([key], [line[:-1]]) == [None]
 
 
 def test_common_lines_take_the_short_way() -> None:
     line = records.item_line("sub-01/é"[:6], 1_790_000_000_000_000_000, {"a": 1}, [[0, 8]])[:-1]
-    assert records.key_of(line) == ("sub-01", 1_790_000_000_000_000_000, False)
+    assert records.keys_of([line, line]) == [("sub-01", "1790000000000000000", "v")] * 2
+    assert records.keys_of([line, line[:-1]]) is None
 
 
 @given(st.lists(st.binary(max_size=8) | JSON.map(lambda data: records.item_line("a", 1, data, [])[:-1]), max_size=6))
@@ -67,9 +70,14 @@ GOOD = b'{"k":"c","n":3,"v":3}'
     ],
 )
 def test_a_line_never_helps_its_neighbours(lines: list[bytes]) -> None:
-    found = records.parse_lines(lines)
-    assert found[:-1] == [None] * (len(lines) - 1)
-    assert found[-1] == records.parse_line(lines[-1])
+    for found in (records.parse_lines(lines), records.parse_items(["c"] * len(lines), lines)):
+        assert found[:-1] == [None] * (len(lines) - 1)
+        assert found[-1] == records.parse_line(lines[-1])
+
+
+def test_a_line_about_another_item_is_not_taken_for_it() -> None:
+    other, deletion = records.item_line("d", 4, 4, [])[:-1], records.deletion_line("c", 5)[:-1]
+    assert records.parse_items(["c", "c", "c"], [other, deletion, GOOD]) == [None, None, records.parse_line(GOOD)]
 
 
 def test_no_constants_that_are_not_json() -> None:
