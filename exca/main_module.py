@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 
 __all__ = ["main_name", "set_main_name"]
 
@@ -29,7 +29,9 @@ def main_name() -> str:
     if spec is not None:
         return str(spec.name).removesuffix(".__main__")
     file = getattr(main, "__file__", None)
-    return Path(file).stem if file and not file.startswith("<") else "__main__"  # "<stdin>" is no file
+    if not file or file.startswith("<"):  # "<stdin>" is no file
+        return "__main__"
+    return str(os.path.splitext(os.path.basename(file))[0])
 
 
 def set_main_name(name: str) -> None:

@@ -86,10 +86,15 @@ def source_state(cls: type) -> dict[str, Any] | None:
         file = inspect.getfile(cls)
     except (TypeError, OSError):  # a notebook, an interactive session
         return None
-    for folder in Path(file).resolve().parents:
-        if (folder / ".git").exists():
-            return _git_state(str(folder))
-    return None
+    root = _checkout(file)
+    return None if root is None else _git_state(root)
+
+
+@functools.cache
+def _checkout(file: str) -> str | None:
+    """The checkout that a file is in, looked for once: for a thousand tasks of one file that would take a second."""
+    folders = Path(file).resolve().parents
+    return next((str(folder) for folder in folders if (folder / ".git").exists()), None)
 
 
 @functools.cache

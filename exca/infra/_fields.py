@@ -119,7 +119,7 @@ class BaseInfra(ExecutionFields):
     def resources(self) -> Resources:
         """What the executor is told, with hashable values so that equal resources share one array."""
         own = self.__dict__
-        values = {name: _hashable(own[name]) for name in _ASKED}
+        values = {name: v if type(v := own[name]) in _ATOMS else _hashable(v) for name in _ASKED}
         if self.workdir is not None and self.folder is not None:
             values["cache"] = absolute(self.folder)
         return Resources(**values)

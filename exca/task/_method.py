@@ -43,6 +43,8 @@ class Settings(Protocol):
     """What a computation asks of its infra; read at each use, since users change infra fields."""
 
     folder: Path | None
+    cluster: str | None
+    job_name: str | None
     mode: Mode
     version: str
     permissions: int | None

@@ -75,7 +75,7 @@ def _note(task: Task, entry: Entry, folder: Path, job_id: str, paths: execution.
         "uid": task.uid,
         "state": "submitted",
         "submitted": time.time(),
-        "cluster": task.settings.resources().cluster,
+        "cluster": task.settings.cluster,
         "job_id": job_id,
         "job_folder": os.path.relpath(paths.folder, folder),  # relative: cache folders get moved
     }

@@ -81,7 +81,7 @@ def _submit_array(executor: execution.Executor, members: Sequence[tuple[Task, Re
 def _claim_for_submission(task: Task, claims: contextlib.ExitStack, replace: Replace) -> bool:
     """Whether this process is the one to submit; False if another is at it, which is then waited for as usual."""
     entry = task.entry
-    if entry is None or task.settings.resources().cluster in _IN_PROCESS:
+    if entry is None or task.settings.cluster in _IN_PROCESS:
         return True
     prepare(task, entry, replace)
     claim = entry.claim()
@@ -91,9 +91,9 @@ def _claim_for_submission(task: Task, claims: contextlib.ExitStack, replace: Rep
 
 
 def _call_of(task: Task, replace: Replace) -> execution.Call:
-    resources = task.settings.resources()
-    name = resources.job_name or f"{task.method.owner.__name__}.{task.method.name}".rstrip(".")
-    if resources.cluster in _IN_PROCESS:
+    settings = task.settings
+    name = settings.job_name or f"{task.method.owner.__name__}.{task.method.name}".rstrip(".")
+    if settings.cluster in _IN_PROCESS:
         return execution.Call(_run_here, (task, replace), name=name)
     on_lost = None
     if task.entry is not None:

@@ -93,7 +93,7 @@ class Task(Computation):
                 raise ResultNotFound(f"nothing is stored for {self.uid} in {entry.path}, and mode is 'read-only'")
             if step.action is Action.CANCEL_AND_RECOMPUTE:
                 self.tracker.cancel()
-            if self.settings.resources().cluster is None:
+            if self.settings.cluster is None:
                 self._acted = True
                 return compute(self, step.replace)
             self._submit(step.replace)
@@ -101,7 +101,7 @@ class Task(Computation):
     def _result_without_folder(self) -> Any:
         if self.settings.mode == "read-only":
             raise ResultNotFound(f"{self.uid} has no folder to read from; set infra.folder")
-        if self.settings.resources().cluster is None:
+        if self.settings.cluster is None:
             return call(self)
         return self.job().result()
 

@@ -117,7 +117,7 @@ class UncachedCalls(Computation):
 
         Inside a job of the same method it runs right there: a bounded queue would otherwise wait for itself.
         """
-        if self.settings.resources().cluster is None or self._key in _at_work.get():
+        if self.settings.cluster is None or self._key in _at_work.get():
             return self.run(arguments)
         job = self._submit(arguments)
         try:
@@ -171,7 +171,7 @@ class UncachedCalls(Computation):
 
     @property
     def _name(self) -> str:
-        return self.settings.resources().job_name or f"{self.method.owner.__name__}.{self.method.name}"
+        return self.settings.job_name or f"{self.method.owner.__name__}.{self.method.name}"
 
     def _submit(self, arguments: Arguments) -> execution.Job:
         self._check(arguments)
@@ -198,7 +198,7 @@ class UncachedCalls(Computation):
         return self._executors[key]
 
     def _call_of(self, arguments: Arguments) -> execution.Call:
-        if self.settings.resources().cluster in (None, "debug", "threadpool"):
+        if self.settings.cluster in (None, "debug", "threadpool"):
             return execution.Call(self.run, (arguments,), name=self._name)
         if self._static:
             return execution.Call(_run_static, (self.method.owner, self.method.name, arguments), name=self._name)
