@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from execution_calls import (
     PATIENCE_S,
+    Loading,
+    LoadingWithoutSaving,
     Saving,
     double,
     fail,
@@ -174,6 +176,22 @@ def test_a_warned_call_that_can_save_its_state_goes_on_later(node: Node, tmp_pat
     assert node.run() == 0
     assert jobs[0].result() == ["saved"]
     assert jobs[1].result() == 2
+
+
+@pytest.mark.parametrize("kind", [Loading, LoadingWithoutSaving])
+def test_a_warning_that_comes_while_a_call_is_loaded_is_not_lost(
+    node: Node, tmp_path: Path, kind: type[Loading]
+) -> None:
+    [job] = node.submit([Call(kind(str(tmp_path)))], limit_s=LONG)
+    agent = node.start()
+    until(marked(tmp_path / "loading"))
+    agent.send_signal(signal.SIGUSR2)
+    assert agent.wait(PATIENCE_S) == 1
+    assert node.requeued
+    assert job.status() == "running"
+    (tmp_path / "gate").touch()
+    assert node.run() == 0
+    assert job.result() == []  # what had not begun had nothing to save
 
 
 @pytest.mark.slow

@@ -70,6 +70,7 @@ class Counter(pydantic.BaseModel):
         start = saved[-1] if saved else 0
         for number in range(start, self.to):
             self._now = number + 1
+            print(self._now)
             time.sleep(0.1)
         return [*saved, self.to]
 

@@ -222,8 +222,7 @@ def test_a_warning_makes_a_computation_save_its_state_and_go_on_in_its_folder(
 ) -> None:
     counter = Counter(to=40, infra=infra)
     job = counter.infra.job()
-    until(lambda: (paths := job.paths) is not None and paths.stdout.exists())
-    time.sleep(1.0)
+    until(job.stdout)  # it counts
     slurm.run("scancel", "--batch", "--signal=USR2", slurm_id(counter))
     until(counter.saved)
     found = counter.run()

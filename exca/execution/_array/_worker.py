@@ -86,6 +86,7 @@ class WorkSite:
     ----------
     at_work: the function that is being called, and its arguments; None between two calls.
     interrupted: whether `Interrupted` was raised, whatever has become of it in the user's code.
+    begin: called when a call has been loaded, just before it begins; may raise `Interrupted`.
     """
 
     def __init__(self, array: ArrayPaths, spec: Spec) -> None:
@@ -94,6 +95,7 @@ class WorkSite:
         self.process = os.getpid()
         self.at_work: tuple[Callable[..., object], tuple[object, ...]] | None = None
         self.interrupted = False
+        self.begin: Callable[[], None] = lambda: None
         self._ready = False
         self._shared: dict[int, object] = {}
         self._variables: dict[str, str] | None = None  # between two calls
@@ -181,6 +183,7 @@ def _attempt(site: WorkSite, index: int, paths: JobPaths) -> Verdict:
         return _refuse(paths, error)
     site.at_work = function, args
     try:
+        site.begin()
         value = function(*args)
     except BaseException as error:  # SystemExit too: a job that wants to leave has failed, its siblings have not
         _leave_if_forked(site.process, 1)
