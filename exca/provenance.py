@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import getpass
 import hashlib
@@ -59,15 +58,13 @@ def comparable(one: str, other: str) -> bool:
 @functools.cache
 def environment() -> dict[str, Any]:
     """Host, user and versions of what this process runs on."""
-    import platform  # these two are slow to import, and only needed once something is computed
-    from importlib import metadata
+    import platform  # slow to import, and only needed once something is computed
 
-    names = ("pydantic", "numpy", "torch")
     versions = {}
-    for name in names:
-        if name in sys.modules:
-            with contextlib.suppress(metadata.PackageNotFoundError):  # a module of the user's own with that name
-                versions[name] = metadata.version(name)
+    for name in ("pydantic", "numpy", "torch"):
+        version = getattr(sys.modules.get(name), "__version__", None)  # none in a module of the user's own, perhaps
+        if version is not None:
+            versions[name] = str(version)
     return {
         "host": os.uname().nodename,
         "user": _user(),

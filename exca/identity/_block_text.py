@@ -11,6 +11,8 @@ __all__ = ["NotSimple", "block_text"]
 
 # Words that stand for themselves whatever follows or precedes them; all others are quoted as PyYAML quotes them.
 _WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]{0,99}")
+# Texts that begin as something else would; the `logs` of every infra is one, and PyYAML takes 15 ms to import.
+_QUOTED = re.compile(r"[{}\[\],#&*!|>'\"%@`](?:[ -~]{0,99}[!-~])?")
 _NO_TEXT = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])  # once in lower case
 _MAX_CHARS = 1000  # PyYAML folds lines of ten times that
 
@@ -101,6 +103,9 @@ def _float(value: float) -> str:
 @functools.lru_cache(maxsize=1024)
 def _quoted(text: str) -> str:
     """One text as PyYAML writes it, quoted or not; most configs hold the same few."""
+    if _QUOTED.fullmatch(text):
+        return "'" + text.replace("'", "''") + "'"
+
     from ._dialect import write
 
     if len(text) <= _MAX_CHARS:

@@ -76,7 +76,7 @@ AWKWARD = [
         "\ufeff",
     ),
 ]
-TEXTS = st.sampled_from(AWKWARD) | st.text(max_size=12) | st.text(alphabet="aeEnNyoOfF01.:-_/ '#", max_size=8)
+TEXTS = st.sampled_from(AWKWARD) | st.text(max_size=12) | st.text(alphabet="aeEnNyoOfF01.:-_/ '#{[\"\\\\", max_size=8)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
 DATA = st.recursive(
     SCALARS,
