@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-slurm lint format bench check-wheel clean
+.PHONY: help demo test test-slow test-slurm test-slurm-large lint format bench check-wheel clean
 
 help:  ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo  ## Sweep the digits example twice, then read its results from plain Python
 	$(BIN)/python tests/demo/end_to_end.py
@@ -24,7 +24,10 @@ test-slow: $(VENV)/.dev  ## Run the tests that start many processes or environme
 
 test-slurm: $(VENV)/.dev  ## Run the tests on a real Slurm of two nodes, installed and started here (root, Debian); else they are skipped
 	@[ "$$(id -u)" != 0 ] || $(BIN)/python tests/slurm/cluster.py install || echo "make: no Slurm; its tests will be skipped"
-	$(BIN)/python -m pytest -n $(WORKERS) -m slurm
+	$(BIN)/python -m pytest -n $(WORKERS) -m "slurm and not alone"
+
+test-slurm-large: $(VENV)/.dev  ## Run there what takes the whole machine for minutes: thousands of jobs
+	$(BIN)/python -m pytest -m "slurm and alone"
 
 lint: $(VENV)/.dev  ## Check style, format and types
 	$(BIN)/ruff check .

@@ -15,6 +15,8 @@ import pytest
 from cluster import Cluster
 from slurm_experiments import Doubles, Point, submit
 
+from exca.execution._slurm import largest_array
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -66,6 +68,20 @@ def test_2500_points_on_eight_workers(
     assert [point.run() for point in points] == [2 * x for x in range(2500)]
     assert len(arrays(caplog)) == 1
     assert points[1234].infra.job().stdout() == "point 1234\n"
+
+
+@pytest.mark.alone
+@pytest.mark.slow
+def test_2500_points_with_a_worker_for_each(
+    tmp_path: Path, infra: dict[str, Any], caplog: pytest.LogCaptureFixture, slurm: Cluster
+) -> None:
+    assert largest_array() == 1001
+    points = [Point(x=x, marks=tmp_path, infra=infra) for x in range(2500)]
+    with caplog.at_level(logging.INFO):
+        submit(points)
+    assert [point.run() for point in points] == [2 * x for x in range(2500)]
+    assert [point.attempts() for point in points] == [1] * 2500
+    assert len(arrays(caplog)) == 3
 
 
 def test_a_map_of_2000_items(infra: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
