@@ -11,8 +11,9 @@ __all__ = ["NotSimple", "block_text"]
 
 # Words that stand for themselves whatever follows or precedes them; all others are quoted as PyYAML quotes them.
 _WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]{0,99}")
-# Texts that begin as something else would; the `logs` of every infra is one, and PyYAML takes 15 ms to import.
-_QUOTED = re.compile(r"[{}\[\],#&*!|>'\"%@`](?:[ -~]{0,99}[!-~])?")
+# Texts that begin as something else would, and numbers: the `logs` and the version of every infra, say, and PyYAML
+# takes 15 ms to import.
+_QUOTED = re.compile(r"[{}\[\],#&*!|>'\"%@`](?:[ -~]{0,99}[!-~])?|0|[1-9][0-9]{0,99}")
 _NO_TEXT = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])  # once in lower case
 _MAX_CHARS = 1000  # PyYAML folds lines of ten times that
 
@@ -29,12 +30,11 @@ def block_text(data: object) -> str:
     NotSimple
         there is something else.
     """
-    lines: list[str] = []
-    if not data or type(data) is not dict:
+    if type(data) is not dict:
         raise NotSimple
+    lines: list[str] = []
     _mapping(data, "", "", lines)
-    lines.append("")
-    return "\n".join(lines)
+    return "\n".join(lines or ["{}"]) + "\n"
 
 
 def _mapping(data: dict[Any, Any], first: str, indent: str, lines: list[str]) -> None:
