@@ -17,7 +17,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 from exca.execution._call import Call, Shared
-from exca.execution._clusters import choose_cluster, make_executor, worker_bound
+from exca.execution._clusters import check_cluster, choose_cluster, make_executor, worker_bound
 from exca.execution._code import CodeCopy
 from exca.execution._job import Executor, Job, JobStatus
 from exca.execution._resources import Resources
@@ -38,6 +38,7 @@ __all__ = [
     "Resources",
     "Shared",
     "as_completed",
+    "check_cluster",
     "choose_cluster",
     "find_jobs",
     "job_from_folder",

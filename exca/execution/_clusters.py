@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,9 +16,32 @@ from exca.execution._resources import Resources
 if TYPE_CHECKING:
     from exca.execution._queues import QueueExecutor
 
-__all__ = ["choose_cluster", "make_executor", "worker_bound"]
+__all__ = ["check_cluster", "choose_cluster", "make_executor", "worker_bound"]
 
+_CLUSTERS = (None, "auto", "debug", "local", "processpool", "threadpool", "slurm")
 _ANSWER_S = 5.0  # a controller that takes longer is as good as none
+
+
+def check_cluster(cluster: str | None) -> None:
+    """Say at once that a cluster is none; what resources it can give is seen when an executor is made.
+
+    Raises
+    ------
+    InvalidInfra: it is neither one of this package nor an installed submitit plugin.
+    """
+    if cluster in _CLUSTERS:
+        return
+    from exca.execution._submitit import known_clusters
+
+    known = [name for name in (*_CLUSTERS, *known_clusters()) if name is not None]
+    if cluster not in known:
+        close = difflib.get_close_matches(str(cluster), known, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        others = ", ".join(map(repr, dict.fromkeys(known)))
+        raise InvalidInfra(
+            f"cluster={cluster!r} is not known: there are None, {others}, and submitit plugins that are "
+            f"installed{hint}"
+        )
 
 
 def make_executor(
@@ -49,6 +73,7 @@ def make_executor(
         return ThreadExecutor(resources.max_workers or _default_workers(resources))
     if cluster in ("local", "processpool"):
         return _make_queue(resources, cluster, logs, initializer)
+    check_cluster(cluster)
     from exca.execution._ordering import make_submitit_executor
 
     return make_submitit_executor(resources, cluster, logs, initializer)

@@ -7,10 +7,11 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override, setup_globals
 from pydantic import ValidationError
 
 from exca.errors import ExcaError, InvalidInfra, ResultNotStored, SubmissionFailed, UnstableIdentity
+from exca.execution import check_cluster
 from exca.policy import Action
 from exca.task import Task, submit_all
 
@@ -20,7 +21,7 @@ from ._launch_bound import BoundRunner, computation_field
 from ._launch_job import PointReturn
 from ._launch_points import Launcher, Point, Runner
 from ._launch_progress import Display, follow, progress_display
-from ._launch_report import report
+from ._launch_report import report, say_how_to_retry
 from ._launch_results import points_of
 from ._launch_sweep import SweepRefused
 from ._plugin_options import check_launcher
@@ -30,7 +31,6 @@ __all__ = ["Launch", "launch_points"]
 _LOG = logging.getLogger(__name__)
 _READY = (Action.LOAD, Action.RAISE)
 _HERE = (None, "debug")
-_HOPELESS = 2  # points that fail alone before any was submitted
 _TIED = (*_HERE, "threadpool", "processpool")
 
 
@@ -57,7 +57,10 @@ def launch_points(launcher: Launcher, job_overrides: Sequence[Sequence[str]], fi
         if any point does not validate; nothing was submitted then.
     """
     launch = Launch(launcher)
-    return launch.finish(launch.read(job_overrides, first))
+    points = launch.read(job_overrides, first)
+    results = launch.finish(points)
+    say_how_to_retry(points, launch.retry)
+    return results
 
 
 class Launch:
@@ -75,6 +78,11 @@ class Launch:
         check_launcher(launcher)
         with _refusals():
             self._runner = _runner_of(launcher)
+        if launcher.exclude and isinstance(self._runner, BoundRunner):
+            raise SweepRefused(
+                "hydra.launcher.exclude: the computations of this app are named by its model; leave fields out of the "
+                "name there: @infra.apply(exclude_from_cache_uid=[...])"
+            )
         self.retry = "infra.mode=retry" if isinstance(self._runner, BoundRunner) else "hydra.launcher.mode=retry"
 
     def _log_as_hydra(self) -> None:
@@ -93,7 +101,9 @@ class Launch:
             if something that concerns all points makes it impossible to name or place their results.
         """
         with _refusals():
-            return self._runner.read(job_overrides, first)
+            points = self._runner.read(job_overrides, first)
+            _check_clusters(points)
+            return points
 
     def finish(self, points: Sequence[Point]) -> list[JobReturn]:
         """Submit what is missing, wait for everything, finish every point in order, and report."""
@@ -129,17 +139,17 @@ class Launch:
         """
         with _refusals():
             todo = _sort(_distinct(points))
-            tied = [cluster for task in todo if (cluster := task.settings.resources().cluster) in _TIED]
+            tied = [cluster for point in todo if (cluster := _cluster(point)) in _TIED]
             if tied:
                 raise SweepRefused(
                     f"hydra.sweeper.detach: the jobs of cluster={tied[0] or 'null'} end with this process; choose "
                     "infra=local or infra=slurm (or hydra/launcher=exca_local, exca_slurm)"
                 )
             try:
-                submit_all(todo)
+                _submit_each(todo)
             except (SubmissionFailed, ResultNotStored) as error:
                 raise SweepRefused(f"{error}; what was submitted before goes on") from error
-        return sum(not task.tracker.known_job().done() for task in todo)
+        return sum(not task.tracker.known_job().done() for task in _tasks(todo))
 
     def _compute(self, points: Sequence[Point]) -> None:
         own = _distinct(points)
@@ -148,13 +158,14 @@ class Launch:
         if own:
             _LOG.info("%s: %d cached, %d to compute", points_of(len(points)), cached, len(todo))
         with progress_display(len(own), cached, wanted=self._launcher.progress) as display:
-            away = [task for task in todo if task.settings.resources().cluster not in _HERE]
+            away = [point for point in todo if _cluster(point) not in _HERE]
+            here = [point for point in todo if _cluster(point) in _HERE]
             lost = _submit(away)
             for point in points:
-                point.error = lost.get(id(point.task))
-            away = [task for task in away if id(task) not in lost]
-            here = [task for task in todo if task.settings.resources().cluster in _HERE]
-            _wait(away, display, *_compute_here(here, display))
+                if id(point.task) in lost:
+                    point.source, point.error = "refused", lost[id(point.task)]
+            away = [point for point in away if point.error is None]
+            _wait(_tasks(away), display, *_compute_here(here, display))
 
 
 def _runner_of(launcher: Launcher) -> Runner:
@@ -178,9 +189,36 @@ def _distinct(points: Sequence[Point]) -> list[Point]:
     return [point for point in points if point.task is not None and point.source == "computed"]
 
 
-def _sort(points: Sequence[Point]) -> list[Task]:
+def _tasks(points: Sequence[Point]) -> list[Task]:
+    return [point.task for point in points if point.task is not None]
+
+
+def _cluster(point: Point) -> str | None:
+    assert point.task is not None
+    return point.task.settings.resources().cluster
+
+
+def _check_clusters(points: Sequence[Point]) -> None:
+    """Nothing is submitted where one of the points could not be.
+
+    Raises
+    ------
+    InvalidInfra
+        A cluster that is not there, or that has no variables for each job.
+    """
+    pairs = {(task.settings.resources().cluster, bool(point.variables)) for point in points if (task := point.task)}
+    for cluster, variables in pairs:
+        check_cluster(cluster)
+        if variables and cluster == "threadpool":
+            raise InvalidInfra(
+                "hydra.job.env_set: variables are those of a whole process, which threads share; choose "
+                "infra.cluster=processpool or local"
+            )
+
+
+def _sort(points: Sequence[Point]) -> list[Point]:
     """Say of each point where its value will come from; return what is to be waited for or computed."""
-    todo: list[Task] = []
+    todo: list[Point] = []
     for point in points:
         assert point.task is not None
         try:
@@ -195,42 +233,60 @@ def _sort(points: Sequence[Point]) -> list[Task]:
             point.source = "cached"
         else:
             point.source = "shared" if action is Action.WAIT else "computed"
-            todo.append(point.task)
+            todo.append(point)
     return todo
 
 
-def _submit(tasks: Sequence[Task]) -> dict[int, ExcaError]:
+def _submit_each(points: Sequence[Point]) -> None:
+    """Submit together what has the same environment variables (``hydra.job.env_set``)."""
+    groups: dict[tuple[tuple[str, str], ...], list[Point]] = {}
+    for point in points:
+        groups.setdefault(tuple(point.variables.items()), []).append(point)
+    for variables, group in groups.items():
+        with env_override(dict(variables)):
+            submit_all(_tasks(group))
+
+
+def _submit(points: Sequence[Point]) -> dict[int, ExcaError]:
     """Submit together; where that fails, without those that fail alone (a value that cannot be pickled).
 
     Returns
     -------
     dict: id of each task that could not be submitted, and why.
+
+    Raises
+    ------
+    SweepRefused
+        if nothing could be submitted, and not because of single points.
     """
     lost: dict[int, ExcaError] = {}
-    pending, submitted = [list(tasks)], False
+    pending, submitted = [list(points)] if points else [], False
     while pending:
         group = pending.pop()
         try:
-            submit_all(group)
+            _submit_each(group)
             submitted = True
         except (SubmissionFailed, ResultNotStored) as error:
-            alone = len(group) == 1 or any(task.settings.mode in ("retry", "force") for task in group)
-            if alone or (not submitted and len(lost) >= _HOPELESS):  # it is the scheduler, not the points
-                if len(group) > 1:  # the report says it of each
-                    _LOG.error("%s could not be submitted: %s", points_of(len(group)), error)
-                lost.update(dict.fromkeys(map(id, group), error))
-            else:
+            if len(group) == 1 or any(task.settings.mode in ("retry", "force") for task in _tasks(group)):
+                lost.update(dict.fromkeys(map(id, _tasks(group)), error))
+            elif submitted:
                 pending += [group[len(group) // 2 :], group[: len(group) // 2]]
+            else:
+                pending += [part for part in (group[2:], group[1:2], group[:1]) if part]
+        if len(lost) > 1 and not submitted and (pending or len(set(map(str, lost.values()))) == 1):
+            first = next(iter(lost.values()))  # it is the scheduler, not the points
+            raise SweepRefused(f"{first}; nothing was submitted") from first
     return lost
 
 
-def _compute_here(tasks: Sequence[Task], display: Display) -> tuple[int, int]:
+def _compute_here(points: Sequence[Point], display: Display) -> tuple[int, int]:
     """Compute one after the other; return how many ended well, and how many failed."""
     done = failed = 0
-    for task in tasks:
+    for point in points:
         display.show(running=1, done=done, failed=failed)
-        submit_all([task])
-        bad = task.status() == "failed"
+        _submit_each([point])
+        assert point.task is not None
+        bad = point.task.status() == "failed"
         failed, done = failed + bad, done + (not bad)
     return done, failed
 

@@ -25,10 +25,13 @@ from ._folders import anchor_folders
 from ._launch_carried import AppConfig, AppJob, AppName, Session
 from ._launch_job import PointReturn, described_point, run_and_log, write_to_log
 from ._launch_points import Launcher, Point, config_of, share
+from ._launch_sweep import SweepRefused
 from ._plain import Missing, Where, plain, references, unresolved
 from ._points import place_point, read_points
 from ._problems import InvalidComposition, Problem, raise_problems
+from ._suggestions import closest
 from ._validation import to_model
+from ._variables import variables_of
 from ._volatile import VolatileValueWarning, consequence, is_volatile
 
 __all__ = ["AppRunner"]
@@ -107,6 +110,7 @@ class AppRunner:
         """Compose every point before any is run."""
         found: list[AppConfig] = []
         problems: list[Problem] = []
+        absent = list(self._launcher.exclude)
         for number, overrides in numbered:
             try:
                 config = self._composer.load_sweep_config(self._launcher.config, list(overrides))
@@ -117,7 +121,10 @@ class AppRunner:
             self._warn_of_volatile(config)
             found.append(_resolved(config, tuple(self._launcher.exclude)))
             self._resolved_once[number] = OmegaConf.get_cache(config)
+            absent = [key for key in absent if not _has(config, key)]
         raise_problems(self._title, problems, points=len(numbered))
+        if absent and numbered:
+            raise SweepRefused(_not_there(absent[0], config))
         return found
 
     def _warn_of_volatile(self, config: DictConfig) -> None:
@@ -177,8 +184,7 @@ def _resolved(config: DictConfig, exclude: Sequence[str]) -> AppConfig:
     A text that cannot be resolved stands for itself: the task function may never ask for it.
     """
     ignored: list[Problem] = []
-    variables: Any = config.hydra.job.env_set
-    with utils.env_override({key: str(value) for key, value in variables.items()}):
+    with utils.env_override(variables_of(config)):
         data: Any = plain(config, ignored)
     for path, text in references(unresolved(config)):
         holder = functools.reduce(operator.getitem, path[:-1], data)
@@ -194,6 +200,25 @@ def _remove(data: Any, keys: Sequence[str]) -> None:
         data = data.get(key) if isinstance(data, dict) else None
     if isinstance(data, dict):
         data.pop(keys[-1], None)
+
+
+def _has(config: DictConfig, key: str) -> bool:
+    data: Any = unresolved(config)
+    for part in key.split("."):
+        if not isinstance(data, dict) or part not in data:
+            return False
+        data = data[part]
+    return True
+
+
+def _not_there(key: str, config: DictConfig) -> str:
+    """A mistyped key would leave nothing out, and every run would be new."""
+    match = closest(key, [name for name in config if isinstance(name, str)])
+    hint = f"; did you mean {match}?" if match else "."
+    return (
+        f"hydra.launcher.exclude: no point has a key {key!r}{hint} It leaves keys of the config out of what names a "
+        "computation; to leave out nodes: hydra.launcher.slurm_additional_parameters={exclude: ...}"
+    )
 
 
 def _is_excluded(path: Where, exclude: Sequence[str]) -> bool:

@@ -17,7 +17,7 @@ from ._bound import Bound
 from ._folders import anchor_folders
 from ._launch_job import PointReturn, no_exit, run_and_log
 from ._launch_points import Launcher, Point, config_of, share
-from ._points import read_points
+from ._points import read_with_variables
 
 __all__ = ["BoundRunner", "computation_field"]
 
@@ -38,8 +38,11 @@ class BoundRunner:
     def read(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[Point]:
         # docstring inherited
         launcher, loader = self._launcher, self._launcher.hydra_context.config_loader
-        models = read_points(loader, launcher.config, job_overrides, self._bound.model, first=first)
-        points = [Point(number, *both) for number, both in enumerate(zip(job_overrides, models, strict=True), first)]
+        found = read_with_variables(loader, launcher.config, job_overrides, self._bound.model, first=first)
+        points = [
+            Point(number, overrides, subject, variables=variables)
+            for number, (overrides, (subject, variables)) in enumerate(zip(job_overrides, found, strict=True), first)
+        ]
         start = Path(launcher.config.hydra.runtime.cwd)
         for point in points:
             self._adapt(getattr(point.subject, self._infra))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from hydra.core.utils import JobStatus
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 from pydantic import BaseModel
@@ -56,6 +57,7 @@ class Point:
     task: its computation; None where nothing is cached.
     source: where its value comes from.
     error: why it was not submitted.
+    variables: what ``hydra.job.env_set`` gives its computation; that of a plain app sets them itself.
     """
 
     number: int
@@ -65,6 +67,12 @@ class Point:
     source: Source = "computed"
     error: Exception | None = None
     result: PointReturn | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def has_stored_failure(self) -> bool:
+        """Whether it failed, and will fail again until it is computed again."""
+        failed = self.result is not None and self.result.status is JobStatus.FAILED
+        return failed and self.source != "refused"
 
 
 class Runner(Protocol):

@@ -7,15 +7,17 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from hydra.core.utils import JobStatus, filter_overrides
 
 from ._launch_points import Launcher, Point
-from ._launch_results import Row, as_text, print_table, write_csv
+from ._launch_results import Row, as_text, points_of, print_table, write_csv
 
-__all__ = ["keys_of", "report"]
+__all__ = ["keys_of", "report", "say_how_to_retry"]
 
 _LOG = logging.getLogger(__name__)
+_NAMED: Final = 20  # failed points that get a line on the screen
 
 
 def report(launcher: Launcher, points: Sequence[Point]) -> None:
@@ -24,9 +26,23 @@ def report(launcher: Launcher, points: Sequence[Point]) -> None:
     path = Path(launcher.config.hydra.sweep.dir) / "results.csv"
     write_csv(path, rows, append=bool(points) and points[0].number > 0)
     print_table(rows, path)
-    for point, row in zip(points, rows, strict=True):
-        if row.status == "failed":
-            _LOG.error("point #%d failed: %s; %s", point.number, _first_line(row.value), _where(point, row))
+    failed = [(point, row) for point, row in zip(points, rows, strict=True) if row.status == "failed"]
+    for point, row in failed[:_NAMED]:
+        _LOG.error("point #%d failed: %s; %s", point.number, _first_line(row.value), _where(point, row))
+    if len(failed) > _NAMED:
+        _LOG.error("%d more points failed; %s says of each why, and where its log is", len(failed) - _NAMED, path)
+
+
+def say_how_to_retry(points: Sequence[Point], retry: str) -> None:
+    """For sweepers that know nothing of it: a stored failure is raised again.
+
+    Parameters
+    ----------
+    retry: the override that computes failures again.
+    """
+    failed = sum(point.has_stored_failure() for point in points)
+    if failed:
+        _LOG.error("%s failed; the same command with %s computes again what failed", points_of(failed), retry)
 
 
 def keys_of(overrides: Sequence[str]) -> dict[str, str]:

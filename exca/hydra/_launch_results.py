@@ -27,7 +27,7 @@ class Row:
     value: what the task function returned, or the error of a failed point.
     status: ``"completed"`` or ``"failed"``.
     source: ``"computed"`` by this sweep, ``"cached"`` from before, ``"shared"`` with an equal point or another
-        process, ``"refused"`` where the mode or a stored result forbids to compute.
+        process, ``"refused"`` where the mode or a stored result forbids to compute, or it could not be submitted.
     duration_s: seconds the computation took, whenever that was; None if unknown.
     uid: name of the computation.
     log: folder of the point's own output and log.

@@ -13,8 +13,8 @@ from pydantic_core import ErrorDetails
 from exca.infra import BaseInfra
 
 from ._composer import written_texts
+from ._launcher_words import launcher_hint
 from ._problems import Problem, raise_problems, shown
-from ._suggestions import closest
 
 __all__ = ["check_launcher", "check_options"]
 
@@ -77,7 +77,6 @@ def _key(text: str) -> str:
 
 def _problem(path: tuple[str | int, ...], detail: ErrorDetails, origin: str | None) -> Problem:
     if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        match = closest(str(path[-1]), list(BaseInfra.model_fields))
-        hint = f"did you mean {'.'.join(map(str, (*path[:-1], match)))}?" if match else None
+        hint = launcher_hint(str(path[-1]), list(BaseInfra.model_fields))
         return Problem(path, "no such option", origin=origin, hint=hint)
     return Problem(path, detail["msg"], shown(detail["input"]), origin)

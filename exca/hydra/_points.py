@@ -18,10 +18,13 @@ from ._guard import Guard
 from ._problems import InvalidComposition, Problem, raise_problems
 from ._shortcut import Shortcut
 from ._validation import Finder, model_of, read
+from ._variables import variables_of
 
-__all__ = ["place_point", "read_points"]
+__all__ = ["place_point", "read_points", "read_with_variables"]
 
 M = TypeVar("M", bound=BaseModel)
+
+_Reading = tuple[BaseModel | None, dict[str, str], list[Problem]]
 
 _BY_OVERRIDE = "override "
 
@@ -56,16 +59,28 @@ def read_points(
     InvalidConfig
         Listing every problem of every point: what does not compose as well as what does not validate.
     """
+    return [config for config, _ in read_with_variables(loader, master, points, model, first=first)]
+
+
+def read_with_variables(
+    loader: ConfigLoader,
+    master: DictConfig,
+    points: Sequence[Sequence[str]],
+    model: type[M],
+    *,
+    first: int = 0,
+) -> list[tuple[M, dict[str, str]]]:
+    """Do as `read_points`, and return with each model the environment variables of its job."""
     reader = _PointReader(Composer(loader), master, model)
-    models: list[Any] = []
+    read_so_far: list[tuple[Any, dict[str, str]]] = []
     problems: list[Problem] = []
     guard = Guard(schema_of(model))  # a sweeper may have made the overrides by itself
     for number, overrides in enumerate(map(guard.overrides, points), first):
-        config, found = reader.read(overrides, number)
-        models.append(config)
+        config, variables, found = reader.read(overrides, number)
+        read_so_far.append((config, variables))
         problems += [problem.at(number, overrides) for problem in found]
     raise_problems(model.__name__, problems, points=len(points))
-    return models
+    return read_so_far
 
 
 def place_point(cfg: DictConfig, master: DictConfig, number: int) -> None:
@@ -85,25 +100,25 @@ class _PointReader:
         self._finder = Finder(model)
         self._shortcut = Shortcut(composer.own, master, self._schema)
 
-    def read(self, overrides: list[str], number: int) -> tuple[BaseModel | None, list[Problem]]:
+    def read(self, overrides: list[str], number: int) -> _Reading:
         data = self._shortcut.data(overrides)
         config = None if data is None else model_of(data, self._schema)
-        return (config, []) if config is not None else self._composed(overrides, number)
+        return (config, {}, []) if config is not None else self._composed(overrides, number)
 
-    def _composed(self, overrides: list[str], number: int) -> tuple[BaseModel | None, list[Problem]]:
+    def _composed(self, overrides: list[str], number: int) -> _Reading:
         try:
             cfg = self._composer.load_sweep_config(self._master, overrides)
         except InvalidComposition as error:
-            return None, [*error.problems, *self._others(error, overrides, number)]
+            return None, {}, [*error.problems, *self._others(error, overrides, number)]
         except ConfigCompositionException as error:
             reason = str(error).splitlines() or str(error.__cause__).splitlines() or ["cannot be composed"]
-            return None, [Problem((), reason[0])]
+            return None, {}, [Problem((), reason[0])]
         place_point(cfg, self._master, number)
         config, found = read(cfg, self._schema)
-        return config, list(self._finder.complete(found, cfg))
+        return config, variables_of(cfg), list(self._finder.complete(found, cfg))
 
     def _others(self, error: InvalidComposition, overrides: list[str], number: int) -> list[Problem]:
         """Return what is wrong with a point besides the overrides that an error is about."""
         named = {str(p.origin).removeprefix(_BY_OVERRIDE) for p in error.problems}
         rest = [text for text in overrides if text not in named]
-        return self.read(rest, number)[1] if len(rest) < len(overrides) else []
+        return self.read(rest, number)[2] if len(rest) < len(overrides) else []

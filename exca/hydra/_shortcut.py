@@ -32,6 +32,7 @@ from ._translation import is_plain_value
 __all__ = ["Shortcut"]
 
 _Values = list[tuple[Path, Any]]
+_VARIABLES = "hydra.job.env_set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,8 @@ class Shortcut:
             if any(not override.is_hydra_override() for override in values):
                 return None
             config = self._composer.compose(self._name, choices, RunMode.RUN)
+            if config.hydra.job.env_set or any(map(_sets_variables, values)):
+                return None  # values may refer to them
         except (HydraException, OmegaConfBaseException, InvalidConfig):
             return None  # the long way says why
         data = unresolved(config)
@@ -122,6 +125,11 @@ class Shortcut:
             config.pop("hydra")
         OmegaConf.copy_cache(from_config=self._master, to_config=config)
         return _Base(data, special, config)
+
+
+def _sets_variables(override: Override) -> bool:
+    key = override.key_or_group
+    return f"{_VARIABLES}.".startswith(f"{key}.") or key.startswith(f"{_VARIABLES}.")
 
 
 def _put(base: _Base, values: _Values) -> dict[str, Any] | None:

@@ -103,7 +103,8 @@ def run_sweep(sweeper: Sweeper, arguments: Sequence[str], *, ours: bool) -> list
         results: list[Sequence[JobReturn]] = []
         for batch in _chunks(points, settings.max_batch_size):
             results.append(launch.finish(batch))
-            _stop_if_too_many_failed(settings, results, retry=launch.retry)
+            stored = any(point.has_stored_failure() for point in batch)
+            _stop_if_too_many_failed(settings, results, retry=launch.retry if stored else "")
         return results
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import MissingConfigException
 
+from ._launcher_words import launcher_hint, preset_hint
 from ._parsing import key_path
 from ._problems import Problem
 from ._schema import Schema
@@ -53,6 +54,8 @@ def unknown_option(overrides: Sequence[Override], error: MissingConfigException)
         group = override.key_or_group.replace(".", "/")
         if f"{group}/{override.value()}" == error.missing_cfg_file and error.options is not None:
             match = closest(str(override.value()), error.options)
+            if group == "hydra/launcher":
+                match = preset_hint(str(override.value())) or match
             return Problem(
                 path=tuple(group.split("/")),
                 message=f"Could not find '{error.missing_cfg_file}'; there are {', '.join(error.options)}",
@@ -66,10 +69,16 @@ def _of_hydra(data: Any, path: Sequence[str]) -> str | None:
     """Advise about a key of Hydra's own node, or of a plugin's."""
     for depth, key in enumerate(path):
         if not isinstance(data, Mapping) or key not in data:
+            if tuple(path[:depth]) == ("hydra", "launcher") and _is_ours(data):
+                return launcher_hint(key, list(data))
             match = closest(key, list(data)) if isinstance(data, Mapping) else None
             return f"did you mean {'.'.join([*path[:depth], match])}?" if match else None
         data = data[key]
     return None
+
+
+def _is_ours(launcher: Any) -> bool:
+    return isinstance(launcher, Mapping) and str(launcher.get("_target_")).startswith("hydra_plugins.hydra_exca.")
 
 
 def _exists(data: Any, path: Sequence[str]) -> bool:

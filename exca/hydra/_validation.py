@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import env_override
 from omegaconf import DictConfig
 from pydantic import BaseModel, ValidationError
 
@@ -21,6 +22,7 @@ from ._reading import changes
 from ._schema import Schema
 from ._searching import search_path_of
 from ._validating import validated
+from ._variables import variables_of
 from ._volatile import warn_of_volatile
 
 __all__ = ["Finder", "built", "check", "model_of", "read", "to_model", "validate_points"]
@@ -89,7 +91,8 @@ _origins: dict[tuple[object, ...], Origins] = {}
 def read(cfg: DictConfig, schema: Schema) -> tuple[BaseModel | None, list[Problem]]:
     """Return the model of a config, or None and what is wrong (origins not yet looked for)."""
     problems: list[Problem] = []
-    data = plain(cfg, problems)
+    with env_override(variables_of(cfg)):
+        data = plain(cfg, problems)
     changed = changes(schema, data, problems)
     config = None
     try:

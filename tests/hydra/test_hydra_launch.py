@@ -114,6 +114,14 @@ def test_one_point_that_raises_costs_one_point(shell: Shell, cluster: str) -> No
     assert shell.computed() == [1, 2, 2, 3, 4]
 
 
+def test_many_failures_do_not_fill_the_screen(shell: Shell) -> None:
+    done = shell.sweep("x=range(1,31)", f"fail={list(range(1, 26))}".replace(" ", ""), "hydra.output_subdir=null")
+    assert done.code == 1
+    assert (done.out + done.err).count(" failed: ValueError") == 20
+    assert "5 more points failed; " in done.out + done.err
+    assert done.column("status").count("failed") == 25
+
+
 def test_incident_20_one_killed_point_costs_one_point(shell: Shell) -> None:
     done = shell.sweep("x=1,2,3,4", "kill=[3]", "infra=local")
     assert done.code == 1

@@ -145,6 +145,7 @@ def test_a_value_that_differs_each_time_is_refused(shell: PlainShell) -> None:
         (["x=1,2", "kind=one,three"], "three"),
         (["x=1,2", "hydra.launcher.cluster=threadpool"], "choose processpool or local"),
         (["x=1,2", "hydra.launcher.cpus_per_task=many"], "cpus_per_task"),
+        (["x=1,2", "hydra.launcher.exclude=[kidn]"], "no point has a key 'kidn'; did you mean kind?"),
     ],
 )
 def test_what_cannot_run_is_said_before_anything_does(shell: PlainShell, words: list[str], text: str) -> None:
@@ -153,6 +154,11 @@ def test_what_cannot_run_is_said_before_anything_does(shell: PlainShell, words: 
     assert text in done.err
     assert "Traceback" not in done.err
     assert shell.computed() == []
+
+
+def test_under_a_sweeper_of_hydra_too_is_said_how_to_compute_again_what_failed(shell: PlainShell) -> None:
+    done = shell.run(INLINE, "x=1,2", "fail=[2]")
+    assert "1 point failed; the same command with hydra.launcher.mode=retry computes again what failed" in done.out
 
 
 @pytest.mark.slow

@@ -36,6 +36,10 @@ def shell(python: FreshPython, tmp_path: Path) -> Shell:
         ("hydra.launcher.max_worker=2", "hydra.launcher.max_worker", "did you mean hydra.launcher.max_workers?"),
         ("hydra.sweeper.dryrun=true", "hydra.sweeper.dryrun", "did you mean hydra.sweeper.dry_run?"),
         ("hydra/launcher=exa", "hydra.launcher", "did you mean hydra/launcher=exca?"),
+        ("hydra/launcher=submitit_slurm", "hydra.launcher", "did you mean hydra/launcher=exca_slurm?"),
+        ("hydra.launcher.array_parallelism=8", "hydra.launcher.array_parallelism", "hydra.launcher.max_workers?"),
+        ("hydra.launcher.qos=low", "hydra.launcher.qos", "did you mean hydra.launcher.slurm_qos?"),
+        ("+hydra.launcher.gres=gpu:1", "hydra.launcher.gres", "slurm_additional_parameters={gres: ...}"),
     ],
 )
 def test_a_mistaken_option_is_named_and_nothing_runs(shell: Shell, word: str, field: str, says: str) -> None:
@@ -45,6 +49,22 @@ def test_a_mistaken_option_is_named_and_nothing_runs(shell: Shell, word: str, fi
     assert says in done.err
     assert "Traceback" not in done.err
     assert "nothing was run" in done.err
+    assert shell.computed() == []
+
+
+@pytest.mark.parametrize("words", [["infra.cluster=slrm"], ["infra.cluster=slrm", "hydra.sweeper.dry_run=true"]])
+def test_a_cluster_that_is_none_is_said_before_anything_runs(shell: Shell, words: list[str]) -> None:
+    done = shell.sweep("x=1,2", *words)
+    assert done.code == 1
+    assert "cluster='slrm' is not known" in done.err
+    assert "did you mean 'slurm'?" in done.err
+    assert "to compute" not in done.err
+
+
+def test_keys_to_exclude_are_no_matter_of_an_app_whose_model_has_an_infra(shell: Shell) -> None:
+    done = shell.sweep("x=1,2", "hydra.launcher.exclude=[x]")
+    assert done.code == 1
+    assert "@infra.apply(exclude_from_cache_uid=[...])" in done.err
     assert shell.computed() == []
 
 
