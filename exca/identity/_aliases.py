@@ -23,7 +23,10 @@ def input_key(cls: type[BaseModel], name: str) -> str | AliasPath:
 
 def place_input(data: Any, key: str | AliasPath, value: Any) -> None:
     """Put a value where an alias is looked for: under a key, or along a path of keys and list indices."""
-    path = [key] if isinstance(key, str) else key.path
+    if isinstance(key, str):
+        data[key] = value
+        return
+    path = key.path
     for step, following in itertools.pairwise([*path, None]):
         if isinstance(data, list) and isinstance(step, int):
             data.extend([None] * (step + 1 - len(data)))

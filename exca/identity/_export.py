@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
-from ._aliases import input_key, place_input
+from ._aliases import place_input
 from ._encoding import Unnameable
 from ._exclusion import NOTHING, Exclusion, parse_exclude
 from ._identify import digest_of, explained
 from ._names import class_path
 from ._objects import HOOK
 from ._plain import array_text, is_array, is_simple, plain_items, plain_scalar
-from ._plan import FieldPlan, ModelPlan
+from ._plan import FieldPlan
 from ._readable import CLASS
 from ._shape import ANY, Shape
 from ._walk import Walk, check_exclusion, class_marks, exclusion_of
@@ -88,14 +88,13 @@ class _Exporter:
 
     def fields(self, value: BaseModel, exclusion: Exclusion, shape: Shape = ANY) -> dict[str, Any]:
         """The fields of a model, and what it holds beside them."""
-        cls = type(value)
-        plan = Walk().plan(cls)
+        plan = Walk().plan(type(value))
         if self._uid:
             exclusion = exclusion_of(value, plan, exclusion, shape)
         else:
             check_exclusion(value, plan, exclusion, shape)
         data: dict[str, Any] = {}
-        for field in self._selected(cls, plan):
+        for field in plan.fields if self._uid else plan.declared:
             if field.name in exclusion.names or field.name not in value.__dict__:
                 continue
             try:
@@ -106,12 +105,6 @@ class _Exporter:
         if value.__pydantic_extra__:
             data.update(self._mapping(value.__pydantic_extra__, ANY, exclusion))
         return data
-
-    def _selected(self, cls: type[BaseModel], plan: ModelPlan) -> Iterable[FieldPlan]:
-        if self._uid:
-            return plan.fields
-        by_name = {field.name: field for field in (*plan.fields, *plan.excluded)}
-        return [by_name[name] for name in cls.__pydantic_fields__]
 
     def _put(self, data: dict[str, Any], field: FieldPlan, owner: BaseModel, below: Exclusion) -> None:
         item: object = owner.__dict__[field.name]
@@ -127,7 +120,7 @@ class _Exporter:
             return
         plain = self.plain(item, field.shape, below)
         if not (self._exclude_defaults and _is_default(item, field)):
-            place_input(data, input_key(type(owner), field.name), plain)
+            place_input(data, field.key, plain)
 
     def plain(self, value: Any, shape: Shape, exclusion: Exclusion = NOTHING) -> Any:
         """Any value as plain data."""

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from typing import Annotated, Any, TypeAlias
 
 import pydantic
-from pydantic import BaseModel
+from pydantic import AliasPath, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from . import _names as names
+from ._aliases import input_key
 from ._encoding import LEAVES, Unnameable, text
 from ._exclusion import NOTHING, Exclusion, check_names, depends_on_instance, own_exclusion
 from ._objects import HOOK
@@ -34,6 +35,8 @@ class FieldPlan:
     ----------
     name, head:
         the name of the field, and its encoding.
+    key:
+        under which the model takes it as input.
     required_model:
         a required field of plain model type, absent when that model is all default.
     constant:
@@ -54,13 +57,15 @@ class FieldPlan:
         "frozen",
         "head",
         "is_float",
+        "key",
         "name",
         "required_model",
         "shape",
     )
 
-    def __init__(self, name: str, field: FieldInfo) -> None:
+    def __init__(self, name: str, field: FieldInfo, key: str | AliasPath) -> None:
         self.name = name
+        self.key = key
         self.head = text(name)
         self.shape = shape_of(field)
         self.is_float = self.shape.is_float
@@ -98,6 +103,8 @@ class ModelPlan:
         fields of the identity, sorted by name: their order in the class does not matter.
     excluded:
         fields that the class leaves out.
+    declared:
+        both, in the order of the class.
     known:
         names of all fields, excluded ones too.
     exclusion:
@@ -114,6 +121,7 @@ class ModelPlan:
 
     __slots__ = (
         "code",
+        "declared",
         "excluded",
         "exclusion",
         "fields",
@@ -136,7 +144,8 @@ class ModelPlan:
         own = NOTHING if self.per_instance else own_exclusion(cls)
         check_names(own, self.known, cls.__qualname__)
         self.exclusion = Exclusion(below=own.below) if own.below else NOTHING
-        fields = [FieldPlan(name, infos[name]) for name in sorted(infos)]
+        self.declared = tuple(FieldPlan(name, info, input_key(cls, name)) for name, info in infos.items())
+        fields = sorted(self.declared, key=lambda field: field.name)
         self.fields = tuple(field for field in fields if field.name not in own.names)
         self.excluded = tuple(field for field in fields if field.name in own.names)
         frozen = bool(cls.model_config.get("frozen"))

@@ -277,6 +277,8 @@ def exclusion_of(value: BaseModel, plan: ModelPlan, exclusion: Exclusion, shape:
 
 def check_exclusion(value: BaseModel, plan: ModelPlan, exclusion: Exclusion, shape: Shape) -> None:
     """Refuse names that neither the model has, nor another member of the union it stands in."""
+    if not exclusion:
+        return
     others = {name for model in shape.models for name in model.__pydantic_fields__}
     known = plan.known.union(others, value.__pydantic_extra__ or ())
     check_names(exclusion, known, type(value).__qualname__)
