@@ -7,9 +7,10 @@ import logging
 import os
 import re
 import subprocess
+import threading
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from exca.execution._array._schedule import Schedule
 from exca.execution._sighting import ALIVE, FORGOTTEN, UNKNOWN, Sighting
@@ -21,7 +22,14 @@ _LONGEST_PAUSE_S: Final = 30.0
 _PATIENCE_S: Final = 40.0  # a controller that is away answers after two to four times MessageTimeout (10 s)
 _LARGEST_ARRAY: Final = 1001  # Slurm's own default of MaxArraySize
 _AT_ONCE: Final = 500  # ids on one command line
+_APART_S: Final = 300.0  # clocks of two machines, and how long sbatch may take to say the ids
 _LOG = logging.getLogger(__name__)
+
+# Of the job reason codes of squeue(1), those that no waiting will end.
+_STUCK: Final = re.compile(
+    "held|never|badconstraints|invalid|notallowed|perjoblimit|timelimit|nodelimit|partition(config|down|inactive)",
+    re.IGNORECASE,
+)
 
 # The job state codes of squeue(1) that are final; whatever else there may be, a job in that state goes on.
 _ENDS: Final = {
@@ -38,30 +46,40 @@ _ENDS: Final = {
 }
 
 
+class Answer(NamedTuple):
+    """What the controller said last."""
+
+    asked: float  # time of the question, in seconds since the epoch
+    tick: float  # the same by the monotonic clock
+    jobs: Mapping[str, tuple[str, str, str]]  # id: comment, state, reason
+
+
 class SlurmWatch:
     """The jobs of one user, as the controller describes them.
 
     It is asked for all of the user's jobs at once, as it can answer that from an index, and then as rarely as nothing
-    new is to be expected: every 2 s at first, every 30 s in the end.
+    new is to be expected: every 2 s at first, every 30 s in the end. Any number of threads may share a watch.
     """
 
     def __init__(self, uid: int) -> None:
         self._uid = uid
-        self._jobs: dict[str, tuple[str, str, str]] = {}  # id: comment, state, reason
-        self._asked = 0.0  # time of the last answer, in seconds since the epoch
+        self._answer = Answer(0.0, float("-inf"), {})
+        self._asking = threading.Lock()
         self._next = float("-inf")
         self._pause = _FIRST_PAUSE_S
         self._away = False
-        self._known: set[str] = set()
+        self._known: dict[str, float] = {}  # when an array was heard of first, by the monotonic clock
+        self._warned: set[str] = set()  # of reasons
 
     def sighting(self, schedule: Schedule, job: str) -> Sighting:
         """What is known of one job of the schedule."""
         self._ask_if_due(schedule.token, schedule.submitted)
-        if self._asked <= schedule.submitted:
-            return UNKNOWN
-        comment, state, reason = self._jobs.get(job, ("", "", ""))
+        answer = self._answer
+        comment, state, reason = answer.jobs.get(job, ("", "", ""))
         if schedule.token not in comment:  # never heard of, forgotten, or another's who got the same id
-            return FORGOTTEN
+            # Or not submitted yet when the controller was asked, by whatever clock the submitter has.
+            is_later = answer.asked > schedule.submitted + _APART_S or answer.tick >= self._known[schedule.token]
+            return FORGOTTEN if is_later else UNKNOWN
         if state not in _ENDS:
             return ALIVE
         detail = f" ({reason})" if reason not in ("", "None") else ""
@@ -79,10 +97,11 @@ class SlurmWatch:
         since: None is returned unless the controller was asked after that time.
         """
         self._ask_if_due(token, since)
-        if self._asked <= since:
+        answer = self._answer
+        if answer.asked <= since:
             return None
         found: dict[int, str] = {}
-        for job, (comment, _, _) in self._jobs.items():
+        for job, (comment, _, _) in answer.jobs.items():
             note = re.search(rf"(?:^|\s){re.escape(token)}\+(\d+)(?:\s|$)", comment)
             if note:
                 found[int(note[1]) + int(job.partition("_")[2] or 0)] = job
@@ -90,23 +109,28 @@ class SlurmWatch:
 
     def _ask_if_due(self, token: str, since: float) -> None:
         if token not in self._known:
-            self._known.add(token)
-            if self._asked <= since and not self._away:
+            self._known[token] = time.monotonic()
+            if self._answer.asked <= since and not self._away:
                 self._expect_news()
-        if time.monotonic() >= self._next:
-            self._ask()
-            self._next = time.monotonic() + self._pause
-            self._pause = min(1.3 * self._pause, _LONGEST_PAUSE_S)
+        if time.monotonic() >= self._next and self._asking.acquire(blocking=False):  # else another thread asks
+            try:
+                self._ask()
+                self._next = time.monotonic() + self._pause
+                self._pause = min(1.3 * self._pause, _LONGEST_PAUSE_S)
+            finally:
+                self._asking.release()
 
     def _expect_news(self) -> None:
         self._pause = _FIRST_PAUSE_S
         self._next = min(self._next, time.monotonic())
 
     def _ask(self) -> None:
-        asked = time.time()
+        asked, tick = time.time(), time.monotonic()
         command = ["squeue", "--noheader", "--array", "--states=all", f"--user={self._uid}", "--format=%i|%T|%r|%k"]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, errors="replace")
+            done = subprocess.run(
+                command, env=_plain(), capture_output=True, text=True, timeout=_PATIENCE_S, errors="replace"
+            )
             problem = (done.stderr.strip() or f"squeue ended with {done.returncode}") if done.returncode else ""
         except (OSError, subprocess.TimeoutExpired) as error:
             problem = str(error)
@@ -118,11 +142,34 @@ class SlurmWatch:
         if self._away:
             _LOG.warning("Slurm answers again")
             self._away = False
-        self._asked = asked
-        self._jobs = {}
+        jobs: dict[str, tuple[str, str, str]] = {}
         for line in done.stdout.splitlines():
             job, state, reason, comment = (line.split("|", 3) + [""] * 3)[:4]
-            self._jobs[job] = comment, state, reason
+            jobs[job] = comment, state, reason
+        self._answer = Answer(asked, tick, jobs)  # all at once, for the other threads
+        self._warn_of_stuck(jobs)
+
+    def _warn_of_stuck(self, jobs: Mapping[str, tuple[str, str, str]]) -> None:
+        """Say once what keeps jobs in the queue that somebody waits for, if it is for good."""
+        stuck: dict[str, list[str]] = {}
+        for job, (comment, state, reason) in jobs.items():
+            token = comment.rpartition(" ")[2].partition("+")[0]
+            if state == "PENDING" and token in self._known and _STUCK.search(reason):
+                stuck.setdefault(reason, []).append(job)
+        for reason in stuck.keys() - self._warned:
+            first, *others = stuck[reason]
+            more = f" and {len(others)} more" if others else ""
+            _LOG.warning(
+                "Slurm job %s%s will not start as it is (%s): see `scontrol show job %s`, then release it, or cancel "
+                "it and ask for something else",
+                *(first, more, reason, first),
+            )
+            self._warned.add(reason)
+
+
+def _plain() -> dict[str, str]:
+    """The environment without what the user likes to see of a queue (squeue(1): a partition, an account)."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
 
 
 def job_note(token: str, first: int) -> str:
@@ -134,6 +181,9 @@ def job_note(token: str, first: int) -> str:
 def watch_of(uid: int) -> SlurmWatch:
     """The one watch of a user's jobs in this process."""
     return SlurmWatch(uid)
+
+
+os.register_at_fork(after_in_child=watch_of.cache_clear)  # a thread of the parent may be asking
 
 
 def cancel_elements(jobs: Sequence[str]) -> None:

@@ -39,6 +39,7 @@ __all__ = ["Order", "PluginWatch", "SubmititExecutor", "known_clusters"]
 _BOOT = Path(__file__).parent / "_array" / "_boot.py"
 _TRIES_S = (2.0, 5.0, 15.0)  # pauses before a submission is tried again
 _PASSING = ("unable to contact", "timed out", "connection refused", "temporarily", "try again")
+_LONGEST_NAME = 200  # characters; Slurm refuses more than 1024 bytes
 _LOG = logging.getLogger(__name__)
 
 
@@ -148,7 +149,7 @@ class SubmititExecutor:
         try:
             if order.cluster == "slurm":
                 executor = SlurmExecutor(folder, python=self._slurm_command(place, part))
-                executor.update_parameters(job_name=name, **self._slurm_parameters(place, part, at_once))
+                executor.update_parameters(job_name=_plain_name(name), **self._slurm_parameters(place, part, at_once))
                 return executor
             plugin = submitit.AutoExecutor(folder, cluster=order.cluster)
             plugin.update_parameters(name=name, **order.parameters)
@@ -173,11 +174,19 @@ class SubmititExecutor:
         note = job_note(place.array, part.start)
         parameters["comment"] = f"{comment} {note}" if comment else note
         parameters["array_parallelism"] = at_once
+        parameters["additional_parameters"] = _logs(place, part) | parameters["additional_parameters"]
         delay_s = parameters["signal_delay_s"] = int(self._order.warning_s)
         if not parameters["use_srun"]:  # sbatch(1): "B:" is for the batch process itself
             signal = {"signal": f"B:{SlurmJobEnvironment.USR_SIG}@{delay_s}"}
             parameters["additional_parameters"] = signal | parameters["additional_parameters"]
         return parameters
+
+
+def _logs(place: Place, part: range) -> dict[str, str]:
+    """Where the output of workers goes: where submitit has it, in a folder whose name may contain a percent sign."""
+    folder = str(place.paths.folder / "scheduler").replace("%", "%%")
+    job = "%A_%a" if len(part) > 1 else "%j"
+    return {"output": f"{folder}/{job}_0_log.out", "error": f"{folder}/{job}_0_log.err"}
 
 
 class ArrayWorker:
@@ -198,6 +207,11 @@ class ArrayWorker:
         code = agent.run()
         if code:
             raise RuntimeError(f"some calls of {self.folder} failed: see the logs of the jobs")
+
+
+def _plain_name(name: str) -> str:
+    """A name that fits on a line of the batch script."""
+    return "".join(letter if letter.isprintable() else " " for letter in name)[:_LONGEST_NAME]
 
 
 def known_clusters() -> list[str]:

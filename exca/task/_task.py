@@ -26,6 +26,7 @@ from exca.task._tracking import Tracker
 __all__ = ["MISSING", "Task"]
 
 MISSING: Final = object()
+_MOST_SUBMISSIONS: Final = 3  # of one call whose job is never started
 _ANEW: Final = Plan(Action.RECOMPUTE, Replace.ANYTHING)
 _LOG = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class Task(Computation):
     def _result_in(self, entry: Entry) -> Any:
         if self.uid in running_here():  # it would wait for itself
             raise RecursionError(f"{self.method.title} asks for its own result")
+        submissions = 0
         while True:
             status, outcome = self.tracker.look(entry)
             step = plan(self.mode, status)
@@ -96,6 +98,9 @@ class Task(Computation):
             if self.settings.cluster is None:
                 self._acted = True
                 return compute(self, step.replace)
+            if submissions == _MOST_SUBMISSIONS:  # a queue that starts nothing would be filled for ever
+                raise self.tracker.loss()
+            submissions += 1
             self._submit(step.replace)
 
     def _result_without_folder(self) -> Any:

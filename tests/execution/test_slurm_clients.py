@@ -7,12 +7,15 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pydantic
 import pytest
 from execution_calls import double
 
-from exca.errors import SubmissionFailed
+from exca import TaskInfra
+from exca.errors import InvalidInfra, JobNotStarted, SubmissionFailed
 from exca.execution import Call, Job, Resources, make_executor
 from exca.execution import _slurm as slurm
 from exca.execution import _submitit as handing_over
@@ -164,6 +167,53 @@ def test_a_job_submits_jobs_of_their_own(tmp_path: Path, notes: Path, monkeypatc
     assert os.environ["SLURM_CPUS_PER_TASK"] == "3"
 
 
+@pytest.mark.parametrize("option", ["array", "output", "parsable", "quiet", "test_only", "wait", "wrap", "--nice"])
+def test_options_that_would_lose_the_jobs_are_refused(tmp_path: Path, notes: Path, option: str) -> None:
+    with pytest.raises(InvalidInfra, match=rf"slurm_additional_parameters: .*{option}"):
+        submit(tmp_path, slurm_additional_parameters={option: "1"})
+    assert not (notes / "calls").exists()
+
+
+def test_an_option_of_several_lines_is_refused(tmp_path: Path, notes: Path) -> None:
+    with pytest.raises(InvalidInfra, match=r"'comment': 'one\\ntwo'.*one line"):
+        submit(tmp_path, slurm_additional_parameters={"comment": "one\ntwo"})
+    assert not (notes / "calls").exists()
+
+
+def test_the_user_may_choose_when_workers_are_warned_but_not_how(tmp_path: Path, notes: Path) -> None:
+    submit(tmp_path, timeout_min=90, slurm_additional_parameters={"signal": "USR2@300"})
+    assert flags(notes)["signal"] == "B:USR2@300"
+    [posting] = (tmp_path / "logs").glob("*/posting.json")
+    assert json.loads(posting.read_text())["warning_s"] == 300
+    with pytest.raises(InvalidInfra, match=r"'USR1@30'.*listen to USR2"):
+        submit(tmp_path, slurm_additional_parameters={"signal": "USR1@30"})
+
+
+def test_odd_names_fit_into_the_script(tmp_path: Path, notes: Path) -> None:
+    executor = make_executor(Resources(cluster="slurm"), str(tmp_path / "50%A" / "logs"))
+    executor.submit([Call(double, (1,), name="a\nb" + 1000 * "c")])
+    found = flags(notes)
+    assert found["job-name"] == "a b" + 197 * "c"
+    for name, suffix in (("output", "out"), ("error", "err")):
+        assert found[name].startswith(f"{tmp_path}/50%%A/logs/20")
+        assert found[name].endswith(f"/scheduler/%j_0_log.{suffix}")
+
+
+def test_a_job_that_is_never_started_is_not_submitted_for_ever(tmp_path: Path, notes: Path) -> None:
+    config = Doubled(infra={"cluster": "slurm", "folder": tmp_path})
+    with pytest.raises(JobNotStarted, match="the scheduler does not know its job any more"):
+        config.run()
+    assert calls(notes).count("sbatch") == 3
+
+
+class Doubled(pydantic.BaseModel):
+    infra: TaskInfra = TaskInfra()
+
+    @infra.apply
+    def run(self) -> int:
+        return 2
+
+
 def test_settings_for_sbatch_hold_outside_of_jobs(
     tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +260,68 @@ def test_incident_16_the_job_of_another_has_the_id_of_ours(notes: Path) -> None:
     (notes / "queue").write_text("7_0|RUNNING|None|20270101-another\n7_1|COMPLETED|None|\n")
     mine, watch = schedule(), SlurmWatch(0)
     assert [watch.sighting(mine, job) for job in ("7_0", "7_1")] == [FORGOTTEN, FORGOTTEN]
+
+
+def test_an_answer_from_before_a_submission_says_nothing_of_its_jobs(notes: Path) -> None:
+    (notes / "queue").write_text("7_0|RUNNING|None|20260101-array\n")
+    watch = SlurmWatch(0)
+    assert watch.sighting(schedule(), "7_0") == ALIVE
+    # Asked about while sbatch had not answered yet, or by a clock that goes before that of the submitter.
+    other = Schedule("slurm", time.time() - 60, 0, "other", ["8_0"])
+    assert watch.sighting(other, "8_0") == UNKNOWN
+    assert watch.sighting(schedule("long-ago", age_s=3600), "5_0") == FORGOTTEN
+    assert len(calls(notes)) == 1
+
+
+def test_threads_share_a_watch(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurm, "_FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(slurm, "_LONGEST_PAUSE_S", 0.0)
+    (notes / "queue").write_text("".join(f"7_{i}|RUNNING|None|20260101-array\n" for i in range(5000)))
+    mine, watch = schedule(age_s=3600), SlurmWatch(0)
+    watch.sighting(mine, "7_4")
+
+    def look(_: int) -> set[object]:
+        end = time.monotonic() + 0.5
+        seen: set[object] = set()
+        while time.monotonic() < end:
+            seen.add(watch.sighting(mine, "7_4"))
+        return seen
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set().union(*pool.map(look, range(8))) == {ALIVE}
+    assert len(calls(notes)) > 2
+
+
+def test_what_the_user_likes_to_see_of_a_queue_is_not_all_there_is(
+    notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    squeue = notes.parent / "bin" / "squeue"
+    squeue.write_text(squeue.read_text() + f"env > {notes}/squeue-environment\n")
+    monkeypatch.setenv("SQUEUE_PARTITION", "gpu")
+    monkeypatch.setenv("SLURM_CONF", "/here/slurm.conf")
+    SlurmWatch(0).sighting(schedule(), "7_0")
+    lines = (notes / "squeue-environment").read_text().splitlines()
+    assert not [line for line in lines if line.startswith("SQUEUE_")]
+    assert "SLURM_CONF=/here/slurm.conf" in lines
+
+
+def test_jobs_that_will_never_start_are_named_once(
+    notes: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "_FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(slurm, "_LONGEST_PAUSE_S", 0.0)
+    lines = [
+        "7_0|PENDING|PartitionNodeLimit|mine 20260101-array+0",
+        "7_1|PENDING|PartitionNodeLimit|mine 20260101-array+0",
+        "7_2|PENDING|Priority|mine 20260101-array+0",
+        "9|PENDING|JobHeldUser|of another program",
+    ]
+    (notes / "queue").write_text("".join(f"{line}\n" for line in lines))
+    mine, watch = schedule(), SlurmWatch(0)
+    with caplog.at_level(logging.WARNING):
+        assert [watch.sighting(mine, job) for job in mine.ids[:3]] == [ALIVE] * 3
+    [message] = [record.message for record in caplog.records]
+    assert message.startswith("Slurm job 7_0 and 1 more will not start as it is (PartitionNodeLimit): see `scontrol")
 
 
 def test_an_array_that_is_newer_than_the_answer_is_asked_about(notes: Path) -> None:
