@@ -31,6 +31,7 @@ from exca.errors import JobCancelled, JobFailed
 from exca.execution import Call
 from exca.execution._array._layout import CANCELLED, Verdict
 from exca.execution._array._schedule import Posting
+from exca.execution._array._slurm_node import parse_duration
 from exca.execution._places import Place, choose_place
 from exca.execution._queued import QueuedJob
 from exca.execution._tracking import TrackedArray
@@ -47,7 +48,11 @@ def requeue():
         raise OSError("Requested operation is presently disabled")
     (Path(sys.argv[1]) / "requeued").touch()
 
-sys.exit(Agent(ArrayPaths(sys.argv[1]), 0, "7_0", requeue, signal.SIGUSR2).run())
+def time_left():
+    left = Path(sys.argv[1]) / "time-left"
+    return float(left.read_text()) if left.exists() else None
+
+sys.exit(Agent(ArrayPaths(sys.argv[1]), 0, "7_0", requeue, signal.SIGUSR2, time_left).run())
 """
 SHORT = 100.0  # seconds: a limit so near that every warning is about it
 LONG = 36_000.0
@@ -128,6 +133,14 @@ def test_a_call_that_kills_its_process_costs_no_other(node: Node, tmp_path: Path
         with pytest.raises(JobFailed, match=reason):
             jobs[index].result()
     assert (tmp_path / "lost").read_text().startswith("killed by signal 9 (SIGKILL)")
+
+
+def test_a_call_that_leaves_with_exit_code_0_has_not_completed(node: Node) -> None:
+    jobs = node.submit([Call(os._exit, (0,)), Call(double, (1,))])
+    assert node.run() == 1
+    assert jobs[1].result() == 2, "the others go on"
+    with pytest.raises(JobFailed, match="its process ended with exit code 0 on"):
+        jobs[0].result()
 
 
 class NoteLoss:
@@ -220,8 +233,44 @@ def test_a_call_that_had_all_the_time_has_timed_out(node: Node, tmp_path: Path) 
     agent.send_signal(signal.SIGTERM)
     assert agent.wait(PATIENCE_S) == 1
     assert not node.requeued
-    with pytest.raises(JobFailed, match=r"timed out after 0.508333 min \(timeout_min\)"):
+    with pytest.raises(JobFailed, match=r"timed out after 0.508 min \(timeout_min\)"):
         job.result()
+
+
+@pytest.mark.slow
+def test_threads_do_not_keep_a_worker_that_is_to_begin_anew(node: Node, tmp_path: Path) -> None:
+    calls = [Call(leave_a_thread), Call(Saving(), (str(tmp_path),))]
+    jobs = node.submit(calls, limit_s=LONG)
+    agent = node.start()
+    until(marked(tmp_path / "begun"))
+    agent.send_signal(signal.SIGUSR2)
+    assert agent.wait(PATIENCE_S) == 1
+    assert node.requeued
+    assert [job.status() for job in jobs] == ["completed", "running"]
+
+
+@pytest.mark.slow
+def test_the_limit_is_the_one_that_the_scheduler_has_given(node: Node, tmp_path: Path) -> None:
+    [job] = node.submit([Call(mark_and_wait, (str(tmp_path / "mark"), str(tmp_path / "gate")))])
+    (node.place.paths.folder / "time-left").write_text("29.0")
+    agent = node.start()
+    until(marked(tmp_path / "mark"))
+    agent.send_signal(signal.SIGUSR2)
+    time.sleep(1.0)
+    assert agent.poll() is None, "it was not preempted"
+    agent.send_signal(signal.SIGTERM)
+    assert agent.wait(PATIENCE_S) == 1
+    assert not node.requeued
+    with pytest.raises(JobFailed, match=r"timed out after 0.\d+ min"):
+        job.result()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0:30", 30), ("1:00:00", 3600), ("2-03:04:05", 183845), ("UNLIMITED", None), ("INVALID", None), ("", None)],
+)
+def test_durations_of_slurm(text: str, seconds: float | None) -> None:
+    assert parse_duration(text) == seconds
 
 
 @pytest.mark.slow

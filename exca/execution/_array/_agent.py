@@ -51,10 +51,18 @@ class Agent:
     scheduler_id: what the scheduler calls it; the same when it starts it again.
     requeue: asks the scheduler to start this element again; raises if it refuses.
     warning: number of the signal that the scheduler sends before it ends the worker.
+    time_left: asks the scheduler how many seconds this worker still has; None: it does not know. What was asked for
+        is not what was given where the partition sets the limit, or somebody has changed it since.
     """
 
     def __init__(
-        self, array: ArrayPaths, number: int, scheduler_id: str, requeue: Callable[[], None], warning: int
+        self,
+        array: ArrayPaths,
+        number: int,
+        scheduler_id: str,
+        requeue: Callable[[], None],
+        warning: int,
+        time_left: Callable[[], float | None] = lambda: None,
     ) -> None:
         self.array = array
         self.spec, _ = array.read_spec()
@@ -62,6 +70,8 @@ class Agent:
         self.name = worker_name(number, scheduler_id)
         self._number = number
         self._requeue = requeue
+        self._time_left: Callable[[], float | None] | None = time_left
+        self._limit_s = self.posting.limit_s
         self.warning = warning
         self._born = time.monotonic()
         self._caught: set[int] = set()
@@ -85,7 +95,7 @@ class Agent:
             _end_children()
             if code is None:  # the call is to begin anew
                 return self._begin_anew()
-            if code == 0:
+            if code == 0 and "done" in self._said:
                 return 1 if self._failed else 0
             if not self._bury(code):
                 return 1
@@ -132,13 +142,13 @@ class Agent:
                 os.close(reports)
                 code = os.waitstatus_to_exitcode(status)
                 return None if code == LEFT and self._caught else code
-            if "done" in self._said:  # threads that a call has left behind may keep it
+            if self._said & {"done", "left"}:  # threads that a call has left behind may keep it
                 idle_since = idle_since or time.monotonic()
                 if time.monotonic() > idle_since + _GRACE_S:
                     os.kill(child, signal.SIGKILL)
                     os.waitpid(child, 0)
                     os.close(reports)
-                    return 0
+                    return 0 if "done" in self._said else None if self._caught else LEFT
             elif self._heed(child):
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
@@ -154,18 +164,30 @@ class Agent:
             os.kill(child, number)
             if number == signal.SIGTERM or "warned" in self._said:
                 self._passed.add(number)  # else again, as it may just have been forked
+        if self._caught:
+            self._learn_limit()
         if self._ends_now() and running and running.alone:
             os.kill(child, signal.SIGKILL)  # `_bury` says that it timed out
         return "cannot save" in self._said and not (running and running.alone and self._is_late())
 
     def _is_late(self) -> bool:
         """Whether the warning was about the time limit, as opposed to preemption."""
-        limit = self.posting.limit_s
+        limit = self._limit_s
         return limit is not None and self._age_s() > limit - self.posting.warning_s - _EARLY_S - _LATE_S
 
     def _ends_now(self) -> bool:
-        limit = self.posting.limit_s
+        limit = self._limit_s
         return signal.SIGTERM in self._caught and limit is not None and self._age_s() > limit - _LATE_S
+
+    def _learn_limit(self) -> None:
+        """Ask once when this worker will be ended; not before that matters, as a thousand may have begun with it."""
+        if self._time_left is not None:
+            left_s, self._time_left = self._time_left(), None
+            if left_s is not None:
+                self._limit_s = self._age_s() + left_s
+
+    def _minutes(self) -> str:
+        return f"{(self._limit_s or 0) / 60:.3g}"
 
     def _age_s(self) -> float:
         return time.monotonic() - self._born
@@ -195,7 +217,7 @@ class Agent:
             return not self._caught
         verdict = self.array.sentence_of(running.call)
         if verdict is None and self._ends_now():
-            verdict = Verdict(LOST, f"timed out after {(self.posting.limit_s or 0) / 60:g} min (timeout_min)")
+            verdict = Verdict(LOST, f"timed out after {self._minutes()} min (timeout_min)")
         if verdict is None and signal.SIGTERM in self._caught:
             return False  # cancelled, or about to be started again: the scheduler knows
         self._pronounce(running.call, verdict or Verdict(LOST, self._explain(code)))
@@ -210,12 +232,13 @@ class Agent:
 
     def _begin_anew(self) -> int:
         """Ask the scheduler to start this worker again."""
+        self._learn_limit()
         running, late = self._running, self._is_late()
         if late and "saved" in self._said:
             count = timeouts_of(self.array, self.name, one_more=True)
             if count > self.posting.max_timeouts and running:
-                minutes = (self.posting.limit_s or 0) / 60
-                self._pronounce(running.call, Verdict(LOST, f"timed out {count} times after {minutes:g} min each"))
+                reason = f"timed out {count} times after {self._minutes()} min each"
+                self._pronounce(running.call, Verdict(LOST, reason))
                 return 1
         try:
             self._requeue()
@@ -248,10 +271,15 @@ class Agent:
 
 def _end_children() -> None:
     """Kill what the worker has left running; orphans have become children of this process."""
-    while children := _children():
+    spared: set[int] = set()
+    while children := set(_children()) - spared:
         for pid in children:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except PermissionError:  # sudo, and what else has become another user
+                spared.add(pid)
+            else:
+                os.waitpid(pid, 0)
 
 
 def _children() -> list[int]:

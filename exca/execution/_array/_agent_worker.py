@@ -20,9 +20,9 @@ LEFT = 75  # EX_TEMPFAIL of sysexits.h: the worker has left calls to whoever com
 class Worker:
     """Runs calls of an array, and reports to the agent, in lines.
 
-    ``begin 3`` and ``end completed`` frame each call, ``done`` says that none is left, ``left`` that the others are left
-    to whoever comes next. When the agent has handed on
-    the scheduler's warning, ``warned`` says that it arrived, ``saved`` or ``cannot save`` what the call made of it.
+    ``begin 3`` and ``end completed`` frame each call, ``done`` says that none is left, ``left`` that the others are
+    for whoever comes next. When the agent has handed on the scheduler's warning, ``warned`` says that it arrived,
+    ``saved`` or ``cannot save`` what the call made of it.
 
     Parameters
     ----------
