@@ -3,7 +3,7 @@
 from ._aliases import input_key, place_input
 from ._confdict import ConfDict
 from ._export import export
-from ._identify import Identity, identify
+from ._identify import Identity, fingerprint, identify
 from ._names import computation_name, import_path, main_module_override, module_name
 from ._yaml import dump_yaml, load_yaml
 
@@ -13,6 +13,7 @@ __all__ = [
     "computation_name",
     "dump_yaml",
     "export",
+    "fingerprint",
     "identify",
     "import_path",
     "input_key",

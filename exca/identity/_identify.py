@@ -76,12 +76,19 @@ def identify(config: BaseModel, exclude: Collection[str] = ()) -> Identity:
     'lr=1.0-0336e90896ff2fe4359c'
     """
     walk = Walk()
-    try:
-        minimal, full, shown = walk.fields(config, walk.plan(type(config)), parse_exclude(exclude))
-    except (Unnameable, RecursionError) as error:
-        raise explained(error, config) from None
+    minimal, full, shown = _walked(config, exclude, walk)
     digest, full_digest = digest_of(minimal), digest_of(full)
     return Identity(folder_name(shown, digest), digest, full_digest, walk.mutable)
+
+
+def fingerprint(config: BaseModel, exclude: Collection[str] = ()) -> str:
+    """The digest that `identify` gives, without the name: to see whether a config is still what it was.
+
+    Parameters
+    ----------
+    config, exclude: as for `identify`.
+    """
+    return digest_of(_walked(config, exclude, Walk())[0])
 
 
 def name_of(data: dict[Any, Any]) -> str:
@@ -91,6 +98,13 @@ def name_of(data: dict[Any, Any]) -> str:
     except (Unnameable, RecursionError) as error:
         raise explained(error, data) from None
     return folder_name(cast("dict[str, object]", shown), digest_of(minimal))
+
+
+def _walked(config: BaseModel, exclude: Collection[str], walk: Walk) -> tuple[bytes, bytes, dict[str, object]]:
+    try:
+        return walk.fields(config, walk.plan(type(config)), parse_exclude(exclude))
+    except (Unnameable, RecursionError) as error:
+        raise explained(error, config) from None
 
 
 def digest_of(code: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import functools
 import itertools
 import pathlib
 import re
@@ -59,10 +60,14 @@ def folder_name(shown: Mapping[str, object], digest: str) -> str:
 
 def _fit(pieces: list[_Piece]) -> str:
     """Shorten long values as far as needed, then leave out the last pairs."""
+    lengths = [len(value) for _, value in pieces]
+    others = sum([len(key) + len("=,") for key, _ in pieces]) - 1
     for width in _WIDTHS:
-        readable = ",".join([f"{key}={_shorten(value, width)}" for key, value in pieces])
-        if len(readable) <= _ROOM and len(pieces) <= _MAX_PIECES:
-            return readable
+        if others + sum([length if length < width else width for length in lengths]) <= _ROOM:
+            break
+    readable = ",".join([f"{key}={_shorten(value, width)}" for key, value in pieces])
+    if len(readable) <= _ROOM and len(pieces) <= _MAX_PIECES:
+        return readable
     whole = readable[: _ROOM - 4].rpartition(",")[0]
     return f"{whole},..." if whole else readable[:_ROOM]
 
@@ -80,26 +85,35 @@ def _flatten(prefix: str, value: object, pieces: list[_Piece]) -> None:
     else:
         pieces.append((prefix, _safe_text(value)))
         return
+    stem = f"{prefix}." if prefix else ""
     for key, item in items:
         if len(pieces) > _MAX_PIECES:
             return
         if key == CLASS:
             pieces.append((prefix, _safe_text(item)))
             continue
-        name = _safe_text(key)
-        _flatten(f"{prefix}.{name}" if prefix else name, item, pieces)
+        name = stem + _safe_text(key)
+        if type(item) in LEAVES:  # most are
+            pieces.append((name, _safe_text(item)))
+        else:
+            _flatten(name, item, pieces)
 
 
 def _safe_text(value: object) -> str:
-    text = _text(value)
+    return _safe(_text(value))
+
+
+@functools.lru_cache(maxsize=4096)  # of keys, which are the same in every config of a class, and of usual values
+def _safe(text: str) -> str:
     if len(text) > _WIDTHS[0]:
         text = _shorten(text, _WIDTHS[0])
-    # Most keys and values are fine as they are, and finding that out is faster than replacing nothing.
-    return text if text.isidentifier() and text.isascii() else _UNSAFE.sub("_", text)
+    return _UNSAFE.sub("_", text)
 
 
 def _text(value: object) -> str:
     """Short text of a value: the same for all values of one encoding, and never a memory address."""
+    if type(value) is str:
+        return value
     if isinstance(value, enum.Enum):
         return str(value.value) if isinstance(value, enum.Flag) else value.name
     if isinstance(value, str):
