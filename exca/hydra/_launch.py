@@ -18,6 +18,7 @@ from exca.task import Task, submit_all
 from ._bound import Bound
 from ._launch_app import AppRunner
 from ._launch_bound import BoundRunner, computation_field
+from ._launch_interrupted import COMPUTED, INTERRUPTED, SUBMITTED, interruptions
 from ._launch_job import PointReturn
 from ._launch_points import Launcher, Point, Runner
 from ._launch_progress import Display, follow, progress_display
@@ -100,21 +101,22 @@ class Launch:
         SweepRefused
             if something that concerns all points makes it impossible to name or place their results.
         """
-        with _refusals():
+        with _refusals(), interruptions("nothing was submitted", self._log_as_hydra):
             points = self._runner.read(job_overrides, first)
             _check_clusters(points)
             return points
 
     def finish(self, points: Sequence[Point]) -> list[JobReturn]:
         """Submit what is missing, wait for everything, finish every point in order, and report."""
-        with _refusals():
+        with _refusals(), interruptions(SUBMITTED, self._log_as_hydra):
             self._compute(points)
         results: list[PointReturn] = []
-        for point in points:
-            point.result = self._runner.finish(point)
-            results.append(point.result)
-        self._log_as_hydra()
-        report(self._launcher, points)
+        with interruptions(COMPUTED, self._log_as_hydra):
+            for point in points:
+                point.result = self._runner.finish(point)
+                results.append(point.result)
+            self._log_as_hydra()
+            report(self._launcher, points)
         return [self._told(result) for result in results]
 
     def _told(self, result: PointReturn) -> JobReturn:
@@ -146,12 +148,14 @@ class Launch:
                     "infra=local or infra=slurm (or hydra/launcher=exca_local, exca_slurm)"
                 )
             try:
-                _submit_each(todo)
+                with interruptions(SUBMITTED, self._log_as_hydra):
+                    _submit_each(todo)
             except (SubmissionFailed, ResultNotStored) as error:
                 raise SweepRefused(f"{error}; what was submitted before goes on") from error
         return sum(not task.tracker.known_job().done() for task in _tasks(todo))
 
     def _compute(self, points: Sequence[Point]) -> None:
+        """Submit what is missing and wait for it; say of each point where its value comes from."""
         own = _distinct(points)
         todo = _sort(own)
         cached = sum(point.source == "cached" for point in own)
@@ -165,7 +169,26 @@ class Launch:
                 if id(point.task) in lost:
                     point.source, point.error = "refused", lost[id(point.task)]
             away = [point for point in away if point.error is None]
-            _wait(_tasks(away), display, *_compute_here(here, display))
+            for point in away:  # another process submitted it between our look and our claim
+                if point.source == "computed" and point.task is not None and point.task.tracker.job is None:
+                    point.source = "shared"
+            _wait(_tasks(away), display, *self._compute_here(here, display))
+
+    def _compute_here(self, points: Sequence[Point], display: Display) -> tuple[int, int]:
+        """Compute one after the other; return how many ended well, and how many failed."""
+        done = failed = 0
+        for point in points:
+            display.show(running=1, done=done, failed=failed)
+            try:
+                _submit_each([point])
+            except KeyboardInterrupt:  # whose traceback says where the user's code was
+                self._log_as_hydra()
+                _LOG.warning("interrupted in point #%d; the same command goes on there", point.number, exc_info=True)
+                raise SystemExit(INTERRUPTED) from None
+            assert point.task is not None
+            bad = point.task.status() == "failed"
+            failed, done = failed + bad, done + (not bad)
+        return done, failed
 
 
 def _runner_of(launcher: Launcher) -> Runner:
@@ -279,23 +302,16 @@ def _submit(points: Sequence[Point]) -> dict[int, ExcaError]:
     return lost
 
 
-def _compute_here(points: Sequence[Point], display: Display) -> tuple[int, int]:
-    """Compute one after the other; return how many ended well, and how many failed."""
-    done = failed = 0
-    for point in points:
-        display.show(running=1, done=done, failed=failed)
-        _submit_each([point])
-        assert point.task is not None
-        bad = point.task.status() == "failed"
-        failed, done = failed + bad, done + (not bad)
-    return done, failed
-
-
 def _wait(tasks: Sequence[Task], display: Display, done: int, failed: int) -> None:
     jobs = [task.tracker.known_job() for task in tasks]
     try:
         follow(jobs, display, done=done, failed=failed)
     except KeyboardInterrupt:
-        left = sum(not job.done() for job in jobs)
-        _LOG.warning("%d points are still queued or running and go on; the same command finds them again", left)
-        raise SystemExit(130) from None
+        left = [task for task, job in zip(tasks, jobs, strict=True) if not job.done()]
+        ended = sum(task.settings.resources().cluster in _TIED for task in left)
+        if ended:
+            _LOG.warning("%s end with this process; the same command computes them", points_of(ended))
+        if len(left) > ended:
+            text = "%s are still queued or running and go on; the same command finds them again"
+            _LOG.warning(text, points_of(len(left) - ended))
+        raise SystemExit(INTERRUPTED) from None

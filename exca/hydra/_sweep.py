@@ -15,6 +15,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from ._launch import Launch
+from ._launch_interrupted import SUBMITTED, interruptions
 from ._launch_points import Launcher, Point
 from ._launch_sweep import SweepFailed, SweepRefused, own_folder
 from ._plugin_options import check_options
@@ -94,7 +95,7 @@ def run_sweep(sweeper: Sweeper, arguments: Sequence[str], *, ours: bool) -> list
     if settings.dry_run:
         print_plan(Launch(launcher).read(overrides))
         return []
-    with own_folder(sweeper.config):
+    with interruptions(SUBMITTED), own_folder(sweeper.config):
         launch = Launch(launcher)
         points = launch.read(overrides)
         _save(sweeper.config)

@@ -207,6 +207,42 @@ def test_an_interrupted_sweep_goes_on_and_is_found_again(shell: Shell) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        (["infra.cluster=null"], "interrupted in point #1; the same command goes on there"),
+        (
+            ["infra.cluster=processpool", "infra.max_workers=2"],
+            "end with this process; the same command computes them",
+        ),
+    ],
+)
+def test_an_interrupted_sweep_says_what_ends_with_it(shell: Shell, where: list[str], says: str) -> None:
+    """What runs in the queue of this machine or on Slurm goes on, what runs in this process does not."""
+    command = shell.command("x=1,2,3", "sleep=1.5", *where)
+    process = subprocess.Popen(command, cwd=shell.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    _until(lambda: 2 in shell.computed())
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, out
+    assert says in out
+    assert "and go on" not in out
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_interrupted_before_it_submits(shell: Shell) -> None:
+    command = shell.command("x=range(1,20000)", "infra=local")
+    process = subprocess.Popen(command, cwd=shell.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    _until((shell.folder / "sweep1" / ".running").exists)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, out
+    assert "interrupted; " in out
+    assert "Traceback" not in out
+    assert not (shell.folder / "sweep1").exists()  # nothing came of it
+
+
+@pytest.mark.slow
 def test_what_hydra_says_of_each_point_reaches_its_model(shell: Shell) -> None:
     done = shell.sweep("x=5,5", "note=run_${hydra:job.num}_${hydra:runtime.output_dir}")
     assert done.code == 0, done.err
