@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +18,7 @@ from exca.store._blobs import FolderBlobs
 from exca.store._claims import Claim, ClaimWatch
 from exca.store._entry import Ended, Outcome
 from exca.store._failures import describe_error, rebuild_error
-from exca.store._files import Permissions, make_folder, publish, remove_quietly, write_whole
+from exca.store._files import Permissions, make_folder, publish, remove_quietly, temporary_path, write_whole
 from exca.store._pickles import check_trust, dump_pickle, load_pickle
 from exca.store._records import FORMAT, parse_record
 from exca.store._values import NotSafelyStorable, decode, encode
@@ -217,10 +216,9 @@ class FolderEntry:
 
     def link(self, name: str, target: Path) -> None:
         # docstring inherited
-        link = self.path / name
-        temporary = self.path / f".{name}.{secrets.token_hex(6)}.tmp"
-        # relative, so that a cache folder can be moved or mounted elsewhere
-        temporary.symlink_to(os.path.relpath(target, self.path), target_is_directory=True)
+        link = self._file(name)
+        temporary = temporary_path(link)
+        os.symlink(os.path.relpath(target, self._folder), temporary)  # relative: cache folders get moved
         os.replace(temporary, link)
 
     def delete(self) -> None:
