@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import ItemsView, Iterable, Iterator, MutableMapping, Sequence, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, MutableMapping, Sequence, ValuesView
 from pathlib import Path
 from typing import Any, Final, Generic, Self, TypeVar
 
@@ -132,9 +132,9 @@ class CacheDict(MutableMapping[str, X], Generic[X]):
         KeyError
             naming the first key that is not stored, if there is no default.
         """
-        kept = self._items.all_kept(keys)
+        kept = self._items.iter_kept(keys)
         if kept is not None:
-            return kept
+            return list(kept)
         found = dict(self._items.stream(list(dict.fromkeys(_all_checked(keys)))))
         if default is MISSING and (missing := next((key for key in keys if key not in found), None)) is not None:
             raise KeyError(missing)
@@ -147,37 +147,43 @@ class CacheDict(MutableMapping[str, X], Generic[X]):
                 seen.add(key)
         return values
 
-    def iter_many(self, keys: Sequence[str]) -> Iterator[X]:
+    def iter_many(self, keys: Sequence[str], missing: Callable[[str], Exception] = KeyError) -> Iterator[X]:
         """The values of many keys, as fast as `get_many` where they are small, and one in memory at a time.
+
+        Parameters
+        ----------
+        keys: what to read; keys may be repeated.
+        missing: makes what is raised at the first key that is not stored.
 
         Raises
         ------
         KeyError
-            at the first key that is not stored.
+            or what `missing` makes, when its turn comes.
         """
-        keys = _all_checked(keys)
-        count = 0
-        for value in self._items.iter_kept(keys):
-            count += 1
-            yield value
-        keys = keys[count:]
+        kept = self._items.iter_kept(_all_checked(keys))
+        return self._iter_stored(keys, missing) if kept is None else kept
+
+    def _iter_stored(self, keys: Sequence[str], missing: Callable[[str], Exception]) -> Iterator[X]:
         if len(keys) <= _FEW:
             for key in keys:
-                yield self._items.get(key)
+                try:
+                    value = self._items.get(key)
+                except KeyError:
+                    raise missing(key) from None
+                yield value
             return
         wanted = iter(keys)
         for key, value in self._items.stream(keys):
             if (expected := next(wanted)) != key:
-                raise KeyError(expected)
+                raise missing(expected)
             yield value
         for key in wanted:
-            raise KeyError(key)
+            raise missing(key)
 
     def missing(self, keys: Iterable[str]) -> list[str]:
         """Those keys that nobody has stored by now, in that order, each once."""
-        wanted = _all_checked(list(dict.fromkeys(keys)))
-        stored = self._items.stored(wanted)
-        return [key for key in wanted if key not in stored]
+        wanted = _all_checked(keys if isinstance(keys, list) else list(keys))
+        return list(dict.fromkeys(self._items.missing(wanted)))
 
     def update(self, other: Any = (), /, **named: X) -> None:
         """Store many items; see `dict.update`."""
@@ -272,7 +278,7 @@ def _checked(key: object) -> str:
 
 
 def _all_checked(keys: Sequence[str]) -> Sequence[str]:
-    for key in keys:
-        if type(key) is not str:
+    if not {str}.issuperset(map(type, keys)):
+        for key in keys:
             _checked(key)
     return keys

@@ -144,14 +144,16 @@ class Catalog:
                     newest[key] = (sequence, segment, at)
         return {key: spot for key, spot in newest.items() if spot[2] != DELETED}
 
-    def stored_among(self, keys: list[str]) -> set[str]:
-        """Those keys that are stored, as far as is known."""
+    def missing_among(self, keys: Sequence[str]) -> Sequence[str]:
+        """Those of the keys that are not stored, as far as is known."""
         self._load_if_cheaper(len(keys))
         segments = self.segments.values()
         if not self._complete or any(segment.deletes for segment in segments):
-            return {key for key in keys if self.find(key) is not None}
-        wanted = frozenset(keys)
-        return set().union(*(wanted & segment.tail.keys() for segment in segments))
+            return [key for key in keys if self.find(key) is None]
+        for segment in segments:
+            tail = segment.tail
+            keys = [key for key in keys if key not in tail]
+        return keys
 
     def _load_if_cheaper(self, count: int) -> None:
         """Read all logs, if that takes less than to find so many keys by tables."""

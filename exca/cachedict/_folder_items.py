@@ -8,7 +8,7 @@ import os
 import threading
 import weakref
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,13 +83,9 @@ class FolderItems:
                     with contextlib.suppress(KeyError):
                         yield key, self.get(key)
 
-    def all_kept(self, keys: Sequence[str]) -> list[Any] | None:
+    def iter_kept(self, keys: Sequence[str]) -> Iterator[Any] | None:
         # docstring inherited
-        return None if self._kept is None else self._kept.get_all(keys, self._catalog.epoch)
-
-    def iter_kept(self, keys: Sequence[str]) -> Iterator[Any]:
-        # docstring inherited
-        return iter(()) if self._kept is None else self._kept.iter_while(keys, self._catalog.epoch)
+        return None if self._kept is None else self._kept.iter_all(keys, self._catalog.epoch)
 
     def put(self, key: str, value: Any) -> None:
         # docstring inherited
@@ -123,11 +119,11 @@ class FolderItems:
         with self._lock:
             return self._find(key) is not None
 
-    def stored(self, keys: Iterable[str]) -> set[str]:
+    def missing(self, keys: Sequence[str]) -> Sequence[str]:
         # docstring inherited
         with self._lock:
             self.refresh()
-            return self._catalog.stored_among(list(keys))
+            return self._catalog.missing_among(keys)
 
     def keys(self) -> list[str]:
         # docstring inherited

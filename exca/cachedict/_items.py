@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from exca.cachedict._ram import KeptValues
@@ -19,11 +19,8 @@ class Items(Protocol):
     def stream(self, keys: Sequence[str]) -> Iterator[tuple[str, Any]]:
         """Those of the keys that are stored, with their values, in the order asked for; one value at a time."""
 
-    def all_kept(self, keys: Sequence[str]) -> list[Any] | None:
-        """The values of the keys, if all of them are in RAM and as new as is known."""
-
-    def iter_kept(self, keys: Sequence[str]) -> Iterator[Any]:
-        """The values of the keys, up to the first that is not in RAM or not as new as is known."""
+    def iter_kept(self, keys: Sequence[str]) -> Iterator[Any] | None:
+        """The values of the keys, if all of them are in RAM now and as new as is known."""
 
     def put(self, key: str, value: Any) -> None:
         """Store a value, in place of the one that was there."""
@@ -34,8 +31,8 @@ class Items(Protocol):
     def contains(self, key: str) -> bool:
         """Whether anybody has stored the item by now."""
 
-    def stored(self, keys: Iterable[str]) -> set[str]:
-        """Those keys that anybody has stored by now."""
+    def missing(self, keys: Sequence[str]) -> Sequence[str]:
+        """Those of the keys that nobody has stored by now."""
 
     def keys(self) -> list[str]:
         """All keys, in the order in which their values were written."""
@@ -73,13 +70,9 @@ class RamItems:
             if key in self.kept.values:
                 yield key, self.get(key)
 
-    def all_kept(self, keys: Sequence[str]) -> list[Any] | None:
+    def iter_kept(self, keys: Sequence[str]) -> Iterator[Any] | None:
         # docstring inherited
-        return self.kept.get_all(keys, 0)
-
-    def iter_kept(self, keys: Sequence[str]) -> Iterator[Any]:
-        # docstring inherited
-        return self.kept.iter_while(keys, 0)
+        return self.kept.iter_all(keys, 0)
 
     def put(self, key: str, value: Any) -> None:
         # docstring inherited
@@ -93,9 +86,9 @@ class RamItems:
         # docstring inherited
         return key in self.kept.values
 
-    def stored(self, keys: Iterable[str]) -> set[str]:
+    def missing(self, keys: Sequence[str]) -> Sequence[str]:
         # docstring inherited
-        return self.kept.values.keys() & set(keys)
+        return [key for key in keys if key not in self.kept.values]
 
     def keys(self) -> list[str]:
         # docstring inherited

@@ -83,9 +83,11 @@ class StoredPayloads:
             if the file ends before.
         """
         offset, length = self._table[index]
-        content = self._from_slab(offset, length) if self._together else self._open().read(offset, length)
+        if self._together:
+            return self._from_slab(offset, length)
+        content = self._open().read(offset, length)
         if len(content) != length:
-            raise ShortPayload(f"{self._path} ends inside of what should stand at {offset}")
+            raise self._short(offset)
         return content
 
     def array_buffer(self, index: int) -> Any:
@@ -98,15 +100,12 @@ class StoredPayloads:
         """
         offset, length = self._table[index]
         if self._together and length < _GAP:
-            content = self._from_slab(offset, length)
-            if len(content) != length:
-                raise ShortPayload(f"{self._path} ends inside of what should stand at {offset}")
-            return bytearray(content)
+            return bytearray(self._from_slab(offset, length))
         if length >= _MAPPED and not is_remote(self._path):
             return self._mapped(offset, length)
         buffer = _fresh_buffer(length)
         if length and not self._open().read_into(buffer, offset):
-            raise ShortPayload(f"{self._path} ends inside of what should stand at {offset}")
+            raise self._short(offset)
         return buffer
 
     def _open(self) -> OpenFile:
@@ -120,17 +119,22 @@ class StoredPayloads:
             follows = 0 <= offset - self._end < _GAP
             self._slab = self._open().read(offset, _SLAB if follows and length < _SLAB else length)
             self._slab_start, at = offset, 0
+            if len(self._slab) < length:
+                raise self._short(offset)
         self._end = offset + length
         return self._slab[at : at + length]
 
     def _mapped(self, offset: int, length: int) -> memoryview:
         file = self._open()
         if file.size() < offset + length:
-            raise ShortPayload(f"{self._path} ends inside of what should stand at {offset}")
+            raise self._short(offset)
         start = offset - offset % mmap.ALLOCATIONGRANULARITY
         lead = offset - start
         mapping = mmap.mmap(file.descriptor, lead + length, access=mmap.ACCESS_COPY, offset=start)
         return memoryview(mapping)[lead:]
+
+    def _short(self, offset: int) -> ShortPayload:
+        return ShortPayload(f"{self._path} ends inside of what should stand at {offset}")
 
 
 def _fresh_buffer(length: int) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import pickle
+import marshal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
@@ -30,26 +30,15 @@ class KeptValues:
     def __init__(self) -> None:
         self.values: dict[str, Kept] = {}
 
-    def get_all(self, keys: Sequence[str], epoch: int) -> list[Any] | None:
-        """Copies of the values of all these keys; None if one is not here, or not known to be the newest."""
-        values, found = self.values, []
-        for key in keys:
-            kept = values.get(key)
-            if kept is None or kept[3] != epoch:
-                return None
-            copier, value, _, _ = kept
-            found.append(value if copier is None else copier(value))
-        return found
-
-    def iter_while(self, keys: Sequence[str], epoch: int) -> Iterator[Any]:
-        """Copies of the values of these keys, one by one, up to the first that is not here or not of that epoch."""
-        values = self.values
-        for key in keys:
-            kept = values.get(key)
-            if kept is None or kept[3] != epoch:
-                return
-            copier, value, _, _ = kept
-            yield value if copier is None else copier(value)
+    def iter_all(self, keys: Sequence[str], epoch: int) -> Iterator[Any] | None:
+        """Copies of the values of all these keys, made one by one; None if one is not here, or not of that epoch."""
+        try:
+            found = [self.values[key] for key in keys]
+        except KeyError:
+            return None
+        if not {epoch}.issuperset([kept[3] for kept in found]):
+            return None
+        return (value if copier is None else copier(value) for copier, value, _, _ in found)
 
     def keep(self, key: str, value: Any, sequence: int = 0, epoch: int = 0) -> None:
         """Keep a copy of a value that was just read or given; nothing is kept of what cannot be copied cheaply."""
@@ -57,10 +46,10 @@ class KeptValues:
         if numpy is not None and type(value) is numpy.ndarray and not value.dtype.hasobject:
             if value.nbytes > _KEPT_BYTES:
                 self.values.pop(key, None)
-            else:
-                kept = value.copy("K")
-                copier = numpy.ndarray.copy if kept.flags.c_contiguous else _copy_array  # the first asks for order "C"
-                self.values[key] = (copier, kept, sequence, epoch)
+            elif value.flags.c_contiguous:
+                self.values[key] = (numpy.ndarray.copy, value.copy(), sequence, epoch)
+            else:  # without "K", the copy would be in order "C"
+                self.values[key] = (_copy_array, value.copy("K"), sequence, epoch)
             return
         if is_immutable(value):
             self.values[key] = (None, value, sequence, epoch)
@@ -74,22 +63,24 @@ class KeptValues:
         self.values[key] = (copier, value, sequence, epoch)
 
     def keep_parsed(self, key: str, value: Any, sequence: int, epoch: int) -> None:
-        """Keep a value that was just parsed, as pickled bytes: nothing but plain dicts, lists, strings and numbers.
+        """Keep a value that was just parsed, as bytes: nothing but plain dicts, lists, strings and numbers.
 
-        Making them and loading them takes half the time of copies of the containers, which also keep the garbage
-        collector busy.
+        Making them and loading them takes a third of the time of copies of the containers, which also keep the garbage
+        collector busy; with pickle it is half as much again (0.6 and 0.8 us for a small dict, instead of 0.4 and 0.6).
         """
         if type(value) not in _TREES:
             self.values[key] = (None, value, sequence, epoch)
             return
         try:
-            self.values[key] = (pickle.loads, pickle.dumps(value, pickle.HIGHEST_PROTOCOL), sequence, epoch)
-        except RecursionError:  # nested as deeply as JSON can be: then it is read again
+            self.values[key] = (marshal.loads, marshal.dumps(value), sequence, epoch)
+        except ValueError:  # nested as deeply as JSON can be: then it is read again
             self.values.pop(key, None)
 
     def keep_written(self, key: str, value: Any, sequence: int, epoch: int) -> None:
         """Keep a value that was just stored, if it certainly is what would be read back; others are read once."""
-        if is_immutable(value) or (_copier(value) is _copy_array and value.flags.c_contiguous):
+        if is_immutable(value):
+            self.values[key] = (None, value, sequence, epoch)
+        elif _copier(value) is _copy_array and value.flags.c_contiguous:
             self.keep(key, value, sequence, epoch)
         else:
             self.values.pop(key, None)

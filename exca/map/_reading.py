@@ -19,8 +19,8 @@ def read(cache: CacheDict[Any], keys: Sequence[str], what: str) -> Iterator[Any]
     ResultNotFound
         if one was deleted since it was computed.
     """
-    try:
-        yield from cache.iter_many(keys)
-    except KeyError as error:
-        key = error.args[0]
-        raise ResultNotFound(f"the result of {what} for {key!r} was deleted since the call: call it again") from error
+
+    def deleted(key: str) -> ResultNotFound:
+        return ResultNotFound(f"the result of {what} for {key!r} was deleted since the call: call it again")
+
+    return cache.iter_many(keys, deleted)

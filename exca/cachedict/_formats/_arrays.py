@@ -75,7 +75,10 @@ def load_array(info: list[Json], source: PayloadSource) -> Array:
         if type(name) is str:
             _DTYPES[name] = dtype
     buffer = b"" if index is None else source.array_buffer(index)
-    array: Array = numpy.ndarray(shape, dtype, buffer or bytearray(0), 0, None, "F" if len(info) == 4 else "C")
+    if len(info) == 3:
+        array: Array = numpy.ndarray(shape, dtype, buffer or bytearray(0))
+    else:
+        array = numpy.ndarray(shape, dtype, buffer or bytearray(0), 0, None, "F")
     if array.nbytes != len(buffer):
         raise ValueError(f"{len(buffer)} bytes for an array of {array.nbytes}")
     return array
