@@ -17,6 +17,7 @@ from ._launch_results import Row, as_text, points_of, print_table, write_csv
 __all__ = ["keys_of", "report", "say_how_to_retry"]
 
 _LOG = logging.getLogger(__name__)
+_SAID: Final = 500  # characters of an error
 _NAMED: Final = 20  # failed points that get a line on the screen
 
 
@@ -28,7 +29,7 @@ def report(launcher: Launcher, points: Sequence[Point]) -> None:
     print_table(rows, path)
     failed = [(point, row) for point, row in zip(points, rows, strict=True) if row.status == "failed"]
     for point, row in failed[:_NAMED]:
-        _LOG.error("point #%d failed: %s; %s", point.number, _first_line(row.value), _where(point, row))
+        _LOG.error("point #%d failed: %s; %s", point.number, _in_one_line(row.value), _where(point, row))
     if len(failed) > _NAMED:
         _LOG.error("%d more points failed; %s says of each why, and where its log is", len(failed) - _NAMED, path)
 
@@ -70,8 +71,9 @@ def _row(point: Point) -> Row:
     )
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(as_text(error).splitlines()), "")
+def _in_one_line(error: BaseException) -> str:
+    text = " ".join(as_text(error).split())
+    return text if len(text) <= _SAID else f"{text[: _SAID - 4]} ..."
 
 
 def _where(point: Point, row: Row) -> str:

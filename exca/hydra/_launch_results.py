@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ._secrets import without_secrets
 
-__all__ = ["Row", "as_text", "points_of", "print_table", "varying", "write_csv"]
+__all__ = ["Row", "any_text", "as_text", "points_of", "print_table", "varying", "write_csv"]
 
 _SHOWN_ROWS = 200
 _SHOWN_WIDTH = 60
@@ -89,10 +92,26 @@ def print_table(rows: Sequence[Row], csv_path: Path) -> None:
     console = Console(soft_wrap=True)
     if not console.is_terminal:
         console.width = 200  # a log file does not wrap
-    console.print(table)
-    if len(shown) < len(rows):
-        console.print(f"... and {len(rows) - len(shown)} more", style="dim")
-    console.print(escape(f"{_counts(rows)}; all in {csv_path}"), highlight=False)
+    with any_text():
+        console.print(table)
+        if len(shown) < len(rows):
+            console.print(f"... and {len(rows) - len(shown)} more", style="dim")
+        console.print(escape(f"{_counts(rows)}; all in {csv_path}"), highlight=False)
+
+
+@contextmanager
+def any_text() -> Iterator[None]:
+    """Let characters that the terminal or file cannot show be escaped; a table is not lost for one of them."""
+    stream = sys.stdout
+    if not isinstance(stream, io.TextIOWrapper):  # a notebook's, a test's
+        yield
+        return
+    errors = stream.errors
+    stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        stream.reconfigure(errors=errors)
 
 
 def points_of(count: int) -> str:

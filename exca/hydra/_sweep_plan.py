@@ -14,7 +14,7 @@ from exca.task import Task
 
 from ._launch_points import Point
 from ._launch_report import keys_of
-from ._launch_results import points_of
+from ._launch_results import any_text, points_of
 from ._secrets import without_secrets
 
 __all__ = ["counts", "print_plan", "standings"]
@@ -81,10 +81,11 @@ def print_plan(points: Sequence[Point]) -> None:
     console = Console(soft_wrap=True)
     if not console.is_terminal:
         console.width = max(200, *(len(point.task.uid) + 150 for point in points if point.task is not None), 0)
-    console.print(table)
-    if len(points) > _SHOWN:
-        console.print(f"... and {len(points) - _SHOWN} more", style="dim")
-    console.print(escape(f"{counts(places)}; a dry run: nothing was submitted or written"), highlight=False)
+    with any_text():
+        console.print(table)
+        if len(points) > _SHOWN:
+            console.print(f"... and {len(points) - _SHOWN} more", style="dim")
+        console.print(escape(f"{counts(places)}; a dry run: nothing was submitted or written"), highlight=False)
 
 
 def _varying(points: Sequence[Point]) -> list[str]:

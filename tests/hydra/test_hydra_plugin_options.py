@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -125,3 +127,17 @@ def test_one_point_is_no_points() -> None:
 def test_incident_29_what_a_value_of_the_run_means_for_the_uid(text: str, says: str) -> None:
     assert is_volatile(text)
     assert consequence(text) == says
+
+
+def test_a_terminal_that_cannot_show_a_character_gets_the_table(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", screen)
+    rows = [Row(k, {"name": name}, "x" * 100, "completed", "computed", 1.0, "uid", "") for k, name in enumerate("aé")]
+    print_table(rows, tmp_path / "results.csv")
+    screen.flush()
+    shown = screen.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
+    assert "\\xe9" in shown
+    assert "2 points: 2 computed" in shown
+    assert screen.errors == "strict"
