@@ -99,12 +99,12 @@ class StoredPayloads:
             if the file ends before.
         """
         offset, length = self._table[index]
-        if self._together and length < _GAP:
-            return bytearray(self._from_slab(offset, length))
+        if length < _GAP:
+            return bytearray(self.read(index))
         if length >= _MAPPED and not is_remote(self._path):
             return self._mapped(offset, length)
         buffer = _fresh_buffer(length)
-        if length and not self._open().read_into(buffer, offset):
+        if not self._open().read_into(buffer, offset):
             raise self._short(offset)
         return buffer
 

@@ -38,12 +38,14 @@ KeyLine = tuple[str, str, str]
 PLAIN: Final = "plain"
 
 _KEYS: Final = re.compile(r'^\{"k":"([^"\\\x00-\x1f]*)","n":([0-9]{1,19}),"([vx])":.*\}$', re.MULTILINE).findall
+_PARSE: Final = json.JSONDecoder().raw_decode
+_SPACE: Final = " \t\n\r"
 _TAG: Final = b'"$"'
 _TEXT: Final = json.encoder.encode_basestring_ascii
 
 
 def _encoder() -> Callable[[object], str]:
-    """JSON without spaces. `json.JSONEncoder` builds its C encoder for each call: 2.4 us for an info, of one kept 0.9."""
+    """JSON without spaces. `json.JSONEncoder` builds its C encoder for each call: 2.4 us instead of 0.9."""
     plain = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
     make = getattr(json.encoder, "c_make_encoder", None)  # not in every implementation of Python
     if make is None:
@@ -107,10 +109,11 @@ def parse_line(line: bytes) -> Record | None:
     A record whose value is JSON data as it stands, without tags, also has a true ``PLAIN``.
     """
     try:
-        record = json.loads(line.decode())  # given bytes, it looks for other encodings first
+        text = line.decode().strip(_SPACE)
+        record, end = _PARSE(text)  # half the time of `json.loads`
     except (ValueError, RecursionError):
         return None
-    if not _is_record(record):
+    if end != len(text) or not _is_record(record):
         return None
     record[PLAIN] = _TAG not in line
     return record  # type: ignore[no-any-return]
