@@ -22,6 +22,7 @@ _LONGEST_PAUSE_S: Final = 30.0
 _PATIENCE_S: Final = 40.0  # a controller that is away answers after two to four times MessageTimeout (10 s)
 _LARGEST_ARRAY: Final = 1001  # Slurm's own default of MaxArraySize
 _AT_ONCE: Final = 500  # ids on one command line
+_MOMENT_S: Final = 0.2  # cancelled jobs are collected for so long
 _APART_S: Final = 300.0  # clocks of two machines, and how long sbatch may take to say the ids
 _LOG = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class SlurmWatch:
         self._away = False
         self._known: dict[str, float] = {}  # when an array was heard of first, by the monotonic clock
         self._warned: set[str] = set()  # of reasons
+        self._cancelling = Cancelling()
 
     def sighting(self, schedule: Schedule, job: str) -> Sighting:
         """What is known of one job of the schedule."""
@@ -86,8 +88,8 @@ class SlurmWatch:
         return Sighting(state, f"{_ENDS[state]}{detail}, Slurm job {job} is {state}")
 
     def cancel(self, schedule: Schedule, jobs: Sequence[str]) -> None:  # noqa: ARG002 - see `Watch`
-        cancel_elements(jobs)
-        self._expect_news()
+        self._cancelling.add(jobs)
+        self._expect_news(after_s=5 * _MOMENT_S)
 
     def ids_of(self, token: str, since: float) -> list[str] | None:
         """Ids of the jobs that are the workers of an array, in their order; "" for one that there is not.
@@ -120,9 +122,9 @@ class SlurmWatch:
             finally:
                 self._asking.release()
 
-    def _expect_news(self) -> None:
+    def _expect_news(self, after_s: float = 0.0) -> None:
         self._pause = _FIRST_PAUSE_S
-        self._next = min(self._next, time.monotonic())
+        self._next = min(self._next, time.monotonic() + after_s)
 
     def _ask(self) -> None:
         asked, tick = time.time(), time.monotonic()
@@ -165,6 +167,29 @@ class SlurmWatch:
                 *(first, more, reason, first),
             )
             self._warned.add(reason)
+
+
+class Cancelling:
+    """Ends the jobs that are cancelled one after the other with few calls of scancel, a moment later.
+
+    Nothing is lost if this process is killed within that moment: a call that was cancelled is not begun any more, and
+    what runs is ended by its agent.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: list[str] = []
+
+    def add(self, jobs: Sequence[str]) -> None:
+        with self._lock:
+            if jobs and not self._jobs:
+                threading.Timer(_MOMENT_S, self._flush).start()  # the interpreter waits for it before it exits
+            self._jobs += jobs
+
+    def _flush(self) -> None:
+        with self._lock:
+            jobs, self._jobs = self._jobs, []
+        cancel_elements(jobs)
 
 
 def _plain() -> dict[str, str]:

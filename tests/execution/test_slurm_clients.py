@@ -305,6 +305,19 @@ def test_what_the_user_likes_to_see_of_a_queue_is_not_all_there_is(
     assert "SLURM_CONF=/here/slurm.conf" in lines
 
 
+def test_many_jobs_are_cancelled_with_one_call(tmp_path: Path, notes: Path) -> None:
+    jobs = submit(tmp_path, 3)
+    [posting] = (tmp_path / "logs").glob("*/posting.json")
+    (notes / "queue").write_text("".join(f"71_{i}|PENDING|None|{posting.parent.name}+0\n" for i in range(3)))
+    for job in jobs:
+        job.cancel()
+        assert job.status() == "failed"
+    end = time.monotonic() + 10
+    while not (asked := [call for call in calls(notes) if call.startswith("--quiet")]) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert asked == ["--quiet 71_0 71_1 71_2"]
+
+
 def test_jobs_that_will_never_start_are_named_once(
     notes: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -187,7 +187,10 @@ class Agent:
                 self._limit_s = self._age_s() + left_s
 
     def _minutes(self) -> str:
-        return f"{(self._limit_s or 0) / 60:.3g}"
+        return f"{round((self._limit_s or 0) / 60, 1):g}"
+
+    def _whose_limit(self) -> str:
+        return "the cluster's own limit: set timeout_min" if self.posting.limit_s is None else "timeout_min"
 
     def _age_s(self) -> float:
         return time.monotonic() - self._born
@@ -217,7 +220,7 @@ class Agent:
             return not self._caught
         verdict = self.array.sentence_of(running.call)
         if verdict is None and self._ends_now():
-            verdict = Verdict(LOST, f"timed out after {self._minutes()} min (timeout_min)")
+            verdict = Verdict(LOST, f"timed out after {self._minutes()} min ({self._whose_limit()})")
         if verdict is None and signal.SIGTERM in self._caught:
             return False  # cancelled, or about to be started again: the scheduler knows
         self._pronounce(running.call, verdict or Verdict(LOST, self._explain(code)))
