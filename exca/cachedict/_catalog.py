@@ -148,7 +148,7 @@ class Catalog:
         """Those of the keys that are not stored, as far as is known."""
         self._load_if_cheaper(len(keys))
         segments = self.segments.values()
-        if not self._complete or any([segment.deletes for segment in segments]):  # noqa: C419 - there are few
+        if not self._complete or any(segment.deletes for segment in segments):
             return [key for key in keys if self.find(key) is None]
         for segment in segments:
             tail = segment.tail
