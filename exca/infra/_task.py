@@ -168,8 +168,9 @@ def _wrap(applied: Applied) -> Callable[[Any], Any]:
     def method(self: Any) -> Any:
         try:
             task = self.__dict__[applied.field]._task
-            if task.config is self and task.ram is not tasks.MISSING and task.function is function:
-                return task.ram
+            kept = task.ram
+            if kept is not tasks.MISSING and task.config is self and task.function is function:
+                return kept
         except (KeyError, AttributeError):
             pass  # not bound yet, or a private infra, which is no field
         task = task_of(self, applied.field)

@@ -21,6 +21,7 @@ from tests.benchmarks.workloads import EXCA, FLOOR, Aim, Family, Seconds, Worklo
 FAMILIES = {family.name: family for family in (TASKS, MAPS)}
 ROWS = {name: [workload.name for workload in family.workloads] for name, family in FAMILIES.items()}
 SUBJECTS = list(dict.fromkeys(name for family in FAMILIES.values() for name in family.subjects))
+WAITING_S = 180  # a job long enough for its submitter to become patient
 PROCESSES = ["import", "plugin", "queues", "sweep"]
 CHOICES = [*FAMILIES, *(row for rows in ROWS.values() for row in rows), *PROCESSES]
 IMPORTS = Workload("import (floor: pydantic's BaseModel)", "import", aim=Aim(0.12, 1.5))
@@ -95,7 +96,7 @@ class Run:
     def queues(self) -> None:
         """Print the wall time of light jobs in queues, and what Slurm was asked."""
         points = self.options.points
-        found = queues.measure(self.ours, self.peers, points, self.options.rounds)
+        found = queues.measure(self.ours, self.peers, points, self.options.rounds, WAITING_S)
         rows = []
         for cluster, seconds in found.seconds.items():
             self.measured[f"queues {cluster} {points}"] = seconds
@@ -111,6 +112,12 @@ class Run:
             "to us",
             "calls of the scheduler's commands",
         ]
+        print(report.table(header, rows), end="\n\n", flush=True)
+        rows = [
+            [name, ", ".join(f"{60 * count / WAITING_S:.1f} {call}" for call, count in sorted(calls.items()))]
+            for name, calls in found.waiting.items()
+        ]
+        header = [f"4 Slurm jobs of {WAITING_S} s", "calls of the scheduler's commands in a minute"]
         print(report.table(header, rows), end="\n\n", flush=True)
         if found.problem:
             print(f"nothing about Slurm: {found.problem}", end="\n\n", flush=True)

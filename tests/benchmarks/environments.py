@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +33,10 @@ class Environment:
     python: Path
     path: tuple[Path, ...] = ()
 
-    def run(self, arguments: Sequence[str], cwd: Path) -> str:
+    def run(self, arguments: Sequence[str], cwd: Path, more: Mapping[str, str] | None = None) -> str:
         """Run Python with these arguments and return what it printed; its errors end the benchmark."""
-        variables = dict(os.environ, PYTHONPATH=os.pathsep.join(map(str, self.path)), PYTHONUNBUFFERED="1")
+        variables = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, self.path)), "PYTHONUNBUFFERED": "1"}
+        variables.update(more or {})
         done = subprocess.run(
             [str(self.python), *arguments],
             cwd=cwd,
