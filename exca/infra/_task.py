@@ -168,9 +168,8 @@ def _wrap(applied: Applied) -> Callable[[Any], Any]:
     def method(self: Any) -> Any:
         try:
             task = self.__dict__[applied.field]._task
-            kept = task.ram
-            if kept is not tasks.MISSING and task.config is self and task.function is function:
-                return kept
+            if task.config is self and task.ram is not tasks.MISSING and task.function is function:
+                return task.ram
         except (KeyError, AttributeError):
             pass  # not bound yet, or a private infra, which is no field
         task = task_of(self, applied.field)

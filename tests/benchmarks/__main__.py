@@ -24,7 +24,7 @@ SUBJECTS = list(dict.fromkeys(name for family in FAMILIES.values() for name in f
 WAITING_S = 180  # a job long enough for its submitter to become patient
 PROCESSES = ["import", "plugin", "queues", "sweep"]
 CHOICES = [*FAMILIES, *(row for rows in ROWS.values() for row in rows), *PROCESSES]
-IMPORTS = Workload("import (floor: pydantic's BaseModel)", "import", aim=Aim(0.12, 1.5))
+IMPORTS = Workload("import of TaskInfra (floor: pydantic's BaseModel)", "import", aim=Aim(0.12, 1.5))
 PLUGIN_AIM_S = 0.005
 SWEEP_AIMS = {
     "exca-hydra, in process": Aim(4.0),

@@ -36,6 +36,7 @@ class Environment:
     def run(self, arguments: Sequence[str], cwd: Path, more: Mapping[str, str] | None = None) -> str:
         """Run Python with these arguments and return what it printed; its errors end the benchmark."""
         variables = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, self.path)), "PYTHONUNBUFFERED": "1"}
+        variables.pop("PYTHONDONTWRITEBYTECODE", None)  # pip has written that of the peers
         variables.update(more or {})
         done = subprocess.run(
             [str(self.python), *arguments],
