@@ -37,7 +37,9 @@ T = TypeVar("T")
 KeyLine = tuple[str, str, str]
 PLAIN: Final = "plain"
 
-_KEYS: Final = re.compile(r'^\{"k":"([^"\\\x00-\x1f]*)","n":([0-9]{1,19}),"([vx])":.*\}$', re.MULTILINE).findall
+_KEYS: Final = re.compile(
+    r'^(?:\{"k":"([^"\\\x00-\x1f\x80-\xff]*)","n":([0-9]{1,19}),"([vx])":.*\}|.*)$', re.MULTILINE
+).findall
 _PARSE: Final = json.JSONDecoder().raw_decode
 _SPACE: Final = " \t\n\r"
 _TAG: Final = b'"$"'
@@ -147,16 +149,13 @@ def parse_items(keys: list[str], lines: list[bytes]) -> list[Record | None]:
     ]
 
 
-def keys_of(lines: list[bytes]) -> list[KeyLine] | None:
-    """Key, sequence number and kind (``v``, or ``x`` for a deletion) of lines, if all are as most lines are.
+def keys_of(lines: list[bytes]) -> list[KeyLine]:
+    """Key, sequence number and kind (``v``, or ``x`` for a deletion) of lines as they nearly always are.
 
-    A quarter of the time of parsing them (0.25 us a line); None where one is different, and they are to be parsed.
+    A quarter of the time of parsing them, 0.25 us a line. Other lines, which are to be parsed, have no kind.
     """
-    try:
-        found: list[KeyLine] = _KEYS(b"\n".join(lines).decode("ascii"))
-    except UnicodeDecodeError:
-        return None
-    return found if len(found) == len(lines) else None
+    found: list[KeyLine] = _KEYS(b"\n".join(lines).decode("latin-1"))
+    return found
 
 
 def _is_record(record: object) -> bool:

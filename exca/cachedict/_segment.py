@@ -11,7 +11,6 @@ from typing import Any, Final
 from exca.cachedict._index import Block, read_blocks
 from exca.cachedict._open_files import OPEN_FILES
 from exca.cachedict._records import (
-    KeyLine,
     Record,
     check_format,
     collector_paused,
@@ -28,7 +27,6 @@ DELETED: Final = -1
 _LINE: Final = 1024
 _SLAB: Final = 64 << 10
 _SCANNED: Final = 256 << 10
-_BLOCK: Final = 256  # lines; one that is unlike the others (the first, the last) has so many parsed with it
 _WORTH_SKIPPING: Final = 256 << 10  # bytes of a log; fewer are read at once rather than looked up one by one
 
 
@@ -250,38 +248,34 @@ class Segment:
 
     def _take(self, lines: list[bytes], at: int, found: dict[str, Any]) -> int:
         tail = self.tail
-        for start in range(0, len(lines), _BLOCK):
-            block = lines[start : start + _BLOCK]
-            for row, line in zip(keys_of(block) or self._parsed(block, at), block, strict=True):
-                if row is not None:
-                    key, number, kind = row
-                    sequence = int(number)
-                    known = tail.get(key)
-                    if known is None or known[0] < sequence:
-                        tail[key] = (sequence, at if kind == "v" else DELETED)
-                    if kind != "v":
-                        self.deletes = True
-                    if sequence > self.last:
-                        self.last = sequence
-                    if found:
-                        found.pop(key, None)
-                at += len(line) + 1
+        for (key, number, kind), line in zip(keys_of(lines), lines, strict=True):
+            sequence = int(number) if kind else 0
+            if not kind:
+                key, sequence, kind = self._parsed(line, at)
+            if kind:
+                known = tail.get(key)
+                if known is None or known[0] < sequence:
+                    tail[key] = (sequence, at if kind == "v" else DELETED)
+                if kind != "v":
+                    self.deletes = True
+                if sequence > self.last:
+                    self.last = sequence
+                if found:
+                    found.pop(key, None)
+            at += len(line) + 1
         return at
 
-    def _parsed(self, lines: list[bytes], at: int) -> Iterator[KeyLine | None]:
-        """What `keys_of` tells, of lines that are not all like most; None for those that are not about an item."""
-        for line, record in zip(lines, parse_lines(lines), strict=True):
-            if record is None:
-                self.damaged.add(at)
-                yield None
-            elif "k" in record:
-                yield record["k"], record["n"], "x" if "x" in record else "v"
-            else:
-                if "closed" in record:
-                    self.closed = True
-                    self.dead = record.get("dead", 0)
-                yield None
-            at += len(line) + 1
+    def _parsed(self, line: bytes, at: int) -> tuple[str, int, str]:
+        """What `keys_of` tells, of a line that is not like most; without a kind if it is not about an item."""
+        record = parse_line(line)
+        if record is None:
+            self.damaged.add(at)
+        elif "k" in record:
+            return record["k"], record["n"], "x" if "x" in record else "v"
+        elif "closed" in record:
+            self.closed = True
+            self.dead = record.get("dead", 0)
+        return "", 0, ""
 
 
 def _cut(content: bytes, start: int, offsets: list[int], first: int) -> list[bytes]:
