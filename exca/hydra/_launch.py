@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override, setup_globals
 from pydantic import ValidationError
 
-from exca.errors import ExcaError, InvalidInfra, ResultNotStored, SubmissionFailed, UnstableIdentity
+from exca.errors import ExcaError, InvalidInfra, JobNotStarted, ResultNotStored, SubmissionFailed, UnstableIdentity
 from exca.execution import check_cluster
 from exca.policy import Action
 from exca.task import Task, submit_all
@@ -173,6 +173,9 @@ class Launch:
                 if point.source == "computed" and point.task is not None and point.task.tracker.job is None:
                     point.source = "shared"
             _wait(_tasks(away), display, *self._compute_here(here, display))
+            for point in away:
+                point.error = _why_not_started(point)
+                point.source = point.source if point.error is None else "refused"
 
     def _compute_here(self, points: Sequence[Point], display: Display) -> tuple[int, int]:
         """Compute one after the other; return how many ended well, and how many failed."""
@@ -300,6 +303,19 @@ def _submit(points: Sequence[Point]) -> dict[int, ExcaError]:
             first = next(iter(lost.values()))  # it is the scheduler, not the points
             raise SweepRefused(f"{first}; nothing was submitted") from first
     return lost
+
+
+def _why_not_started(point: Point) -> ExcaError | None:
+    """Why a job that has ended never began: cancelled in the queue, its queue died.
+
+    Its task function would submit it again, and wait for it before the next point's is submitted.
+    """
+    assert point.task is not None
+    if point.task.status() != "not submitted":
+        return None
+    handle = point.task.tracker.known_job().handle
+    error = None if handle is None else handle.exception()
+    return error if isinstance(error, JobNotStarted) else None
 
 
 def _wait(tasks: Sequence[Task], display: Display, done: int, failed: int) -> None:

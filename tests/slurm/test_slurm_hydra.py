@@ -178,6 +178,28 @@ def test_an_app_that_knows_nothing_of_this_package(tmp_path: Path) -> None:
     assert f"folder='{tmp_path}/third/1'" in table[1]["value"]
 
 
+def test_what_was_cancelled_in_the_queue_is_not_submitted_again_by_the_same_sweep(app: App, slurm: Cluster) -> None:
+    """Slurm forgets single elements that are cancelled before they start. Who cancels them wants them to end."""
+    first = app.start("hydra.launcher.cpus_per_task=8")  # a whole node
+    until(lambda: sum(app.attempts()) == 2)
+    [schedule] = app.schedules()
+    queue = slurm.run("squeue", "-h", "-r", "-t", "PENDING", "-o", "%i").stdout.split()
+    ids = set(json.loads(schedule.read_text())["ids"])
+    pending = [job for job in queue if job in ids]
+    assert len(pending) == 8
+    slurm.run("scancel", *pending)
+    app.open()
+    assert first.wait(60) == 1
+    assert [row["source"] for row in rows(app.folder / "first")] == ["computed"] * 2 + ["refused"] * 8
+    text = (app.folder / "first.log").read_text()
+    assert text.count("workers submitted") == 1
+    assert "was not started" in text
+    assert "run the same command again" in text
+    second = app.run("second")
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert app.attempts() == [1] * 10
+
+
 def test_what_slurm_is_told_by_the_launcher(app: App, slurm: Cluster) -> None:
     more = ("hydra.launcher.cpus_per_task=2", "hydra.launcher.job_name=swept", "hydra.sweeper.detach=true")
     assert app.run("first", *more).returncode == 0
