@@ -111,10 +111,13 @@ def until(ready: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
         time.sleep(0.002)
 
 
-def change_the_process(number: int) -> tuple[str, str | None]:
-    found = os.getcwd(), os.environ.get("EXCA_TEST_LEAK")
+def change_the_process(number: int) -> tuple[str, str | None, int, float]:
+    os.umask(umask := os.umask(0o077))
+    found = os.getcwd(), os.environ.get("EXCA_TEST_LEAK"), umask, signal.getitimer(signal.ITIMER_REAL)[0]
     os.environ["EXCA_TEST_LEAK"] = str(number)
     os.chdir("/")
+    os.umask(0o123)
+    signal.alarm(50)
     threading.Thread(target=time.sleep, args=(0.01,)).start()
     return found
 

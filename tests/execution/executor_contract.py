@@ -115,6 +115,12 @@ class ExecutorContract:
         assert str(error) == "lr is over 3"
         assert error.limit == 3
 
+    def test_a_message_that_is_no_text_comes_home(self, executor: Executor) -> None:
+        [job] = executor.submit([Call(fail, ("half a \ud83d pair\0",))])
+        error = job.exception()
+        assert type(error) is KeyError
+        assert error.args == ("half a \ud83d pair\0",)
+
     def test_incident_11_the_traceback_of_the_user_stays_visible(self, executor: Executor) -> None:
         [job] = executor.submit([Call(fail_with_cause)])
         error = job.exception()
@@ -213,4 +219,5 @@ class ExecutorContract:
             pytest.skip("runs in the process of the test")
         here = os.getcwd()
         jobs = executor.submit([Call(change_the_process, (i,)) for i in range(6)])
-        assert results(jobs) == [(here, None)] * 6
+        os.umask(umask := os.umask(0o077))
+        assert results(jobs) == [(here, None, umask, 0.0)] * 6

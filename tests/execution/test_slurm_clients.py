@@ -305,7 +305,8 @@ def test_what_the_user_likes_to_see_of_a_queue_is_not_all_there_is(
     assert "SLURM_CONF=/here/slurm.conf" in lines
 
 
-def test_many_jobs_are_cancelled_with_one_call(tmp_path: Path, notes: Path) -> None:
+def test_many_jobs_are_cancelled_with_one_call(tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurm, "_MOMENT_S", 0.8)
     jobs = submit(tmp_path, 3)
     [posting] = (tmp_path / "logs").glob("*/posting.json")
     (notes / "queue").write_text("".join(f"71_{i}|PENDING|None|{posting.parent.name}+0\n" for i in range(3)))

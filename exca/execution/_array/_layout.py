@@ -131,7 +131,8 @@ class Verdict(NamedTuple):
     reason: str = ""
 
     def to_text(self) -> str:
-        reason = " ".join(self.reason.replace("\0", " ").split())[:_LONGEST_REASON]
+        readable = self.reason.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair is no file name
+        reason = " ".join(readable.replace("\0", " ").split())[:_LONGEST_REASON]
         return f"{self.kind} {reason}".rstrip()
 
     @classmethod

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pickle
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -99,6 +100,8 @@ class WorkSite:
         self._ready = False
         self._shared: dict[int, object] = {}
         self._variables: dict[str, str] | None = None  # between two calls
+        os.umask(umask := os.umask(0o077))
+        self._umask = umask
 
     def shared(self, number: int) -> object:
         """An argument that calls have in common; loaded at its first use."""
@@ -131,6 +134,11 @@ class WorkSite:
         if self.array.setup.exists():
             pickle.loads(self.array.setup.read_bytes())()
         self._ready = True
+
+    def restore(self) -> None:
+        """Undo what a call has set for its process, and what would end the next one."""
+        os.umask(self._umask)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
     @contextmanager
     def environment(self, job_id: str, folder: str) -> Iterator[None]:
@@ -195,6 +203,7 @@ def _attempt(site: WorkSite, index: int, paths: JobPaths) -> Verdict:
         return site.array.sentence_of(index) or verdict  # SIGTERM came through as a SystemExit
     finally:
         site.at_work = None
+        site.restore()
     _leave_if_forked(site.process, 0)
     try:
         write_atomically(paths.result, dump(value), durable=durable)
