@@ -38,10 +38,14 @@ def submit_all(tasks: Sequence[Task], max_workers: int | None = None) -> None:
     max_workers: upper bound of jobs at work at once; None: what the infra says.
     """
     todo: list[tuple[Task, Replace]] = []
-    for task in tasks:
-        step = task.planned()
+    steps = [(task, task.planned()) for task in tasks]
+    for task, step in steps:
         if step.action is Action.REFUSE:
             raise ResultNotFound(f"nothing is stored for {task.uid}, and mode is 'read-only'")
+    for task, step in steps:
+        if step.action is Action.CANCEL_AND_RECOMPUTE:
+            task.tracker.ask_to_end()  # all of them, before any is waited for
+    for task, step in steps:
         if step.action is Action.CANCEL_AND_RECOMPUTE:
             task.tracker.cancel()
         if step.action in (Action.COMPUTE, Action.RECOMPUTE, Action.CANCEL_AND_RECOMPUTE):

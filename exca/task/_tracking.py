@@ -55,11 +55,18 @@ class Tracker:
 
     def cancel(self) -> None:
         """End the job that runs, if there is one."""
-        job = None if self._task.entry is None else self._submitted_job()
-        if job is not None and not job.done():
-            job.cancel()
+        job = self.ask_to_end()
+        if job is not None:
             job.wait(_CANCEL_S)  # so that its last words do not come after what follows
         self.job = None
+
+    def ask_to_end(self) -> execution.Job | None:
+        """Ask for the end of the job that runs, and return it; None if there is none."""
+        job = None if self._task.entry is None else self._submitted_job()
+        if job is None or job.done():
+            return None
+        job.cancel()
+        return job
 
     def status(self, entry: Entry) -> Status:
         """The status: no file is opened for what has ended, and one or two for an array of what has not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ def test_a_queued_job_runs_the_code_that_was_submitted(tmp_path: Path, infra: di
     script = code / "script.py"
     script.write_text(f"""
 import sys
+import time
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from slurm_experiments import Tool
@@ -129,6 +131,19 @@ sys.stderr.write(f"{{len(opened)}} {{len(started)}}")
     for point in waiting:
         point.infra.job().cancel()
     assert waiting[7].infra.status() == "failed"
+
+
+@pytest.mark.slow
+def test_jobs_that_run_are_replaced_all_at_once(tmp_path: Path, infra: dict[str, Any]) -> None:
+    points = [Point(x=x, marks=tmp_path, how="gated", infra=infra) for x in range(12)]
+    submit(points)
+    until(lambda: all(point.attempts() for point in points))
+    began = time.monotonic()
+    submit([point.infra.clone_obj({"infra.mode": "force"}) for point in points])
+    assert time.monotonic() - began < 5, "not half a second for each"
+    (tmp_path / "gate").touch()
+    assert [point.run() for point in points] == [2 * x for x in range(12)]
+    assert [point.attempts() for point in points] == [2] * 12
 
 
 def test_slurm_names_and_limits(tmp_path: Path, infra: dict[str, Any], slurm: Cluster) -> None:
