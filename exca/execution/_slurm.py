@@ -118,7 +118,7 @@ class SlurmWatch:
             try:
                 self._ask()
                 self._next = time.monotonic() + self._pause
-                self._pause = min(1.3 * self._pause, _LONGEST_PAUSE_S)
+                self._pause = min(1.5 * self._pause, _LONGEST_PAUSE_S)
             finally:
                 self._asking.release()
 

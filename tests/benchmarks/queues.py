@@ -6,13 +6,14 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.benchmarks.environments import HERE, Environment, scratch
 from tests.benchmarks.processes import BOUND, PLAIN
 from tests.benchmarks.rounds import medians
-from tests.benchmarks.workloads import EXCA, Seconds
+from tests.benchmarks.workloads import EXCA, OURS, Seconds
 from tests.slurm.cluster import CLIENTS, Cluster, ClusterError
 
 ARRAY = str(HERE / "apps" / "exca_array.py")
@@ -25,11 +26,17 @@ class Queues:
 
     seconds: dict[str, Seconds] = field(default_factory=dict)
     calls: dict[str, Counter[str]] = field(default_factory=dict)
+    waiting: dict[str, Counter[str]] = field(default_factory=dict)
     problem: str = ""  # why there is nothing about Slurm
 
 
-def measure(ours: Environment, peers: Environment, points: int, rounds: int) -> Queues:
-    """Measure every subject on this machine, and on the test cluster if there can be one here."""
+def measure(ours: Environment, peers: Environment, points: int, rounds: int, nap_s: float) -> Queues:
+    """Measure every subject on this machine, and on the test cluster if there can be one here.
+
+    Parameters
+    ----------
+    nap_s: how long the jobs sleep while it is counted what the scheduler is asked.
+    """
     found = Queues()
     found.seconds["local"] = _measure(ours, peers, "local", points, rounds)
     cluster = Cluster()
@@ -45,11 +52,35 @@ def measure(ours: Environment, peers: Environment, points: int, rounds: int) -> 
             log = Path(folder, "calls")
             os.environ["PATH"] = f"{_counting(cluster, Path(folder), log)}{os.pathsep}{path}"
             found.seconds["slurm"] = _measure(ours, peers, "slurm", points, rounds, log, found.calls)
+            os.environ["PATH"] = path
+            found.waiting = _wait(ours, peers, cluster, nap_s)
     finally:
         os.environ["PATH"] = path
         if not was_up:
             cluster.stop()
     return found
+
+
+def _wait(ours: Environment, peers: Environment, cluster: Cluster, nap_s: float) -> dict[str, Counter[str]]:
+    """What is asked of the scheduler while four jobs sleep; all subjects at the same time, as they only wait."""
+    launcher = ["hydra/launcher=submitit_slurm", "hydra.launcher.timeout_min=10"]
+    with scratch() as root, ThreadPoolExecutor() as threads:
+
+        def count(number: int, environment: Environment, arguments: list[str]) -> Counter[str]:
+            folder = Path(root, str(number))
+            folder.mkdir()
+            log = folder / "calls"
+            clients = _counting(cluster, folder, log)
+            more = {"PATH": f"{clients}{os.pathsep}{os.environ['PATH']}", "NAP_S": str(nap_s)}
+            environment.run(arguments, folder, more)
+            return Counter(log.read_text().split())
+
+        asked = {
+            OURS: threads.submit(count, 0, ours, [ARRAY, "slurm", "4", "cache"]),
+            "Hydra submitit": threads.submit(count, 1, peers, [PLAIN, "-m", "+x=range(4)", *launcher]),
+            EXCA: threads.submit(count, 2, peers, [ARRAY, "slurm", "4", "cache"]),
+        }
+        return {name: counted.result() for name, counted in asked.items()}
 
 
 def _counting(cluster: Cluster, folder: Path, log: Path) -> Path:

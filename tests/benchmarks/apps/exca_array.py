@@ -1,6 +1,8 @@
 """The same tasks as a job array of exca 0.6: ``exca_array.py CLUSTER POINTS FOLDER``."""
 
+import os
 import sys
+import time
 
 from pydantic import BaseModel
 
@@ -16,6 +18,7 @@ class Square(BaseModel):
     @infra.apply
     def run(self) -> float:
         """Return the square of ``x``."""
+        time.sleep(float(os.environ.get("NAP_S", 0)))
         return float(self.x**2)
 
 
