@@ -183,7 +183,8 @@ class CacheDict(MutableMapping[str, X], Generic[X]):
     def missing(self, keys: Iterable[str]) -> list[str]:
         """Those keys that nobody has stored by now, in that order, each once."""
         wanted = _all_checked(keys if isinstance(keys, list) else list(keys))
-        return list(dict.fromkeys(self._items.missing(wanted)))
+        missing = self._items.missing(wanted)
+        return list(dict.fromkeys(missing)) if missing else []
 
     def update(self, other: Any = (), /, **named: X) -> None:
         """Store many items; see `dict.update`."""
@@ -278,7 +279,7 @@ def _checked(key: object) -> str:
 
 
 def _all_checked(keys: Sequence[str]) -> Sequence[str]:
-    if not {str}.issuperset(map(type, keys)):
-        for key in keys:
+    for key in keys:
+        if type(key) is not str:
             _checked(key)
     return keys
