@@ -152,20 +152,37 @@ def test_every_error_is_drawn_public_and_catchable() -> None:
 
 
 def loaded_by(statement: str, path: Path = ROOT) -> set[str]:
-    """Return the top-level modules a fresh interpreter has loaded after a statement."""
-    program = f"{statement}\nimport json, sys\nprint(json.dumps([name.split('.')[0] for name in sys.modules]))"
+    """Return the modules a fresh interpreter has loaded after a statement."""
+    program = f"{statement}\nimport json, sys\nprint(json.dumps(list(sys.modules)))"
     command = [sys.executable, "-c", program]
     printed = subprocess.run(command, cwd=path, check=True, capture_output=True, text=True).stdout
     return set(json.loads(printed))
 
 
+HEAVY = {"submitit", "numpy", "torch", "pandas", "hydra", "omegaconf", "hydra_plugins", "yaml"}
+
+
 def test_import_budget_of_the_package() -> None:
-    heavy = {"submitit", "numpy", "torch", "pandas", "hydra", "omegaconf", "hydra_plugins"}
-    assert not heavy & loaded_by("import exca")
+    names = ", ".join(name for name in exca.__all__ if name != "hydra")
+    assert not HEAVY & loaded_by(f"from exca import {names}")
+
+
+def test_import_budget_of_a_task() -> None:
+    assert not {"exca.cachedict", "exca.map", "exca.discriminated", *HEAVY} & loaded_by("from exca import TaskInfra")
+
+
+def test_import_budget_of_the_command() -> None:
+    """``exca --help`` waits for nothing."""
+    assert not {"pydantic", *HEAVY} & loaded_by("import exca.cli")
 
 
 def test_lazy_names_load_on_first_use() -> None:
     assert {"hydra", "omegaconf"} <= loaded_by("import exca; exca.hydra.compose")
+    rooms = ["cachedict", "errors", "execution", "helpers", "identity", "infra", "map", "store", "task"]
+    asked = "; ".join(f"exca.{room}.__all__" for room in rooms)
+    assert {f"exca.{room}" for room in rooms} <= loaded_by(f"import exca; {asked}")
+    with pytest.raises(AttributeError, match="no attribute 'TaskInfr'"):
+        _ = exca.TaskInfr
 
 
 def plugin_modules() -> list[str]:
