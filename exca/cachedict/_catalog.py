@@ -128,8 +128,8 @@ class Catalog:
             return {key: spot for key, spot in spots if spot is not None}
         if len(self.segments) == 1:  # nothing to compare
             (segment,) = self.segments.values()
-            hits = ((key, segment.tail.get(key)) for key in keys)
-            return {key: (hit[0], segment, hit[1]) for key, hit in hits if hit is not None and hit[1] != DELETED}
+            get = segment.tail.get
+            return {key: (hit[0], segment, hit[1]) for key in keys if (hit := get(key)) and hit[1] != DELETED}
         return self._newest_of(frozenset(keys))
 
     def _newest_of(self, keys: frozenset[str]) -> dict[str, Spot]:
