@@ -27,6 +27,7 @@ The tree (a leaf also inherits the builtin a user would catch)::
         +-- NotSubmitted (RuntimeError)       a job of a batch that was not submitted yet
         +-- WrongNumberOfResults (ValueError) a map's method gave more or fewer results than it took items
         +-- SubmissionFailed (OSError)        the scheduler or queue did not take the jobs
+            +-- SchedulerRefused              it takes none like these: its own words say why
 
 Messages say what happened, where (field, path, job id) and what to do next.
 """
@@ -53,6 +54,7 @@ __all__ = [
     "RepeatedTasks",
     "ResultNotFound",
     "ResultNotStored",
+    "SchedulerRefused",
     "StoreError",
     "SubmissionFailed",
     "UidCollision",
@@ -168,6 +170,10 @@ class RepeatedTasks(ExecutionError, ValueError):
 
 class SubmissionFailed(ExecutionError, OSError):
     """The scheduler or the local queue did not take the jobs."""
+
+
+class SchedulerRefused(SubmissionFailed):
+    """The scheduler takes no such jobs, whatever they compute; or it does not answer."""
 
 
 class WrongNumberOfResults(ExecutionError, ValueError):

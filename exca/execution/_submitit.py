@@ -19,7 +19,7 @@ import submitit
 from submitit.core import plugins
 from submitit.slurm.slurm import SlurmExecutor, SlurmJobEnvironment
 
-from exca.errors import InvalidInfra, SubmissionFailed
+from exca.errors import InvalidInfra, SchedulerRefused
 from exca.execution._array._agent import Agent
 from exca.execution._array._layout import ArrayPaths
 from exca.execution._array._schedule import Posting, Schedule
@@ -126,7 +126,7 @@ class SubmititExecutor:
             except (submitit.core.utils.FailedJobError, submitit.core.utils.FailedSubmissionError, OSError) as error:
                 text = " ".join(str(error).split())
                 if pause is None or not any(phrase in text.lower() for phrase in _PASSING):
-                    raise SubmissionFailed(f"{self._order.cluster} did not take the jobs: {text}") from error
+                    raise SchedulerRefused(f"{self._order.cluster} did not take the jobs: {text}") from error
                 # If it was taken after all, the workers of one attempt find the calls taken by those of the other.
                 _LOG.warning("%s does not answer (%s); trying again in %g s", self._order.cluster, text, pause)
                 time.sleep(pause)

@@ -7,13 +7,11 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from pydantic import ValidationError
 
-from exca.errors import ExcaError, InvalidInfra, JobNotStarted, ResultNotStored, SubmissionFailed, UnstableIdentity
-from exca.execution import check_cluster
-from exca.policy import Action
-from exca.task import Task, submit_all
+from exca.errors import InvalidInfra, ResultNotStored, SubmissionFailed, UnstableIdentity
+from exca.task import Task
 
 from ._bound import Bound
 from ._launch_app import AppRunner
@@ -24,13 +22,22 @@ from ._launch_points import Launcher, Point, Runner
 from ._launch_progress import Display, follow, progress_display
 from ._launch_report import report, say_how_to_retry
 from ._launch_results import points_of
+from ._launch_submission import (
+    check_clusters,
+    cluster_of,
+    distinct,
+    sort,
+    submit,
+    submit_each,
+    tasks_of,
+    why_not_started,
+)
 from ._launch_sweep import SweepRefused
 from ._plugin_options import check_launcher
 
 __all__ = ["Launch", "launch_points"]
 
 _LOG = logging.getLogger(__name__)
-_READY = (Action.LOAD, Action.RAISE)
 _HERE = (None, "debug")
 _TIED = (*_HERE, "threadpool", "processpool")
 
@@ -103,7 +110,7 @@ class Launch:
         """
         with _refusals(), interruptions("nothing was submitted", self._log_as_hydra):
             points = self._runner.read(job_overrides, first)
-            _check_clusters(points)
+            check_clusters(points)
             return points
 
     def finish(self, points: Sequence[Point]) -> list[JobReturn]:
@@ -140,8 +147,8 @@ class Launch:
             if jobs would end with this process, or cannot be submitted.
         """
         with _refusals():
-            todo = _sort(_distinct(points))
-            tied = [cluster for point in todo if (cluster := _cluster(point)) in _TIED]
+            todo = sort(distinct(points))
+            tied = [cluster for point in todo if (cluster := cluster_of(point)) in _TIED]
             if tied:
                 raise SweepRefused(
                     f"hydra.sweeper.detach: the jobs of cluster={tied[0] or 'null'} end with this process; choose "
@@ -149,22 +156,22 @@ class Launch:
                 )
             try:
                 with interruptions(SUBMITTED, self._log_as_hydra):
-                    _submit_each(todo)
+                    submit_each(todo)
             except (SubmissionFailed, ResultNotStored) as error:
                 raise SweepRefused(f"{error}; what was submitted before goes on") from error
-        return sum(not task.tracker.known_job().done() for task in _tasks(todo))
+        return sum(not task.tracker.known_job().done() for task in tasks_of(todo))
 
     def _compute(self, points: Sequence[Point]) -> None:
         """Submit what is missing and wait for it; say of each point where its value comes from."""
-        own = _distinct(points)
-        todo = _sort(own)
+        own = distinct(points)
+        todo = sort(own)
         cached = sum(point.source == "cached" for point in own)
         if own:
             _LOG.info("%s: %d cached, %d to compute", points_of(len(points)), cached, len(todo))
         with progress_display(len(own), cached, wanted=self._launcher.progress) as display:
-            away = [point for point in todo if _cluster(point) not in _HERE]
-            here = [point for point in todo if _cluster(point) in _HERE]
-            lost = _submit(away)
+            away = [point for point in todo if cluster_of(point) not in _HERE]
+            here = [point for point in todo if cluster_of(point) in _HERE]
+            lost = submit(away)
             for point in points:
                 if id(point.task) in lost:
                     point.source, point.error = "refused", lost[id(point.task)]
@@ -172,9 +179,9 @@ class Launch:
             for point in away:  # another process submitted it between our look and our claim
                 if point.source == "computed" and point.task is not None and point.task.tracker.job is None:
                     point.source = "shared"
-            _wait(_tasks(away), display, *self._compute_here(here, display))
+            _wait(tasks_of(away), display, *self._compute_here(here, display))
             for point in away:
-                point.error = _why_not_started(point)
+                point.error = why_not_started(point)
                 point.source = point.source if point.error is None else "refused"
 
     def _compute_here(self, points: Sequence[Point], display: Display) -> tuple[int, int]:
@@ -183,7 +190,7 @@ class Launch:
         for point in points:
             display.show(running=1, done=done, failed=failed)
             try:
-                _submit_each([point])
+                submit_each([point])
             except KeyboardInterrupt:  # whose traceback says where the user's code was
                 self._log_as_hydra()
                 _LOG.warning("interrupted in point #%d; the same command goes on there", point.number, exc_info=True)
@@ -209,113 +216,6 @@ def _refusals() -> Iterator[None]:
         yield
     except (InvalidInfra, UnstableIdentity, ValidationError) as error:
         raise SweepRefused(f"{type(error).__name__}: {error}") from error
-
-
-def _distinct(points: Sequence[Point]) -> list[Point]:
-    return [point for point in points if point.task is not None and point.source == "computed"]
-
-
-def _tasks(points: Sequence[Point]) -> list[Task]:
-    return [point.task for point in points if point.task is not None]
-
-
-def _cluster(point: Point) -> str | None:
-    assert point.task is not None
-    return point.task.settings.resources().cluster
-
-
-def _check_clusters(points: Sequence[Point]) -> None:
-    """Nothing is submitted where one of the points could not be.
-
-    Raises
-    ------
-    InvalidInfra
-        A cluster that is not there, or that has no variables for each job.
-    """
-    pairs = {(task.settings.resources().cluster, bool(point.variables)) for point in points if (task := point.task)}
-    for cluster, variables in pairs:
-        check_cluster(cluster)
-        if variables and cluster == "threadpool":
-            raise InvalidInfra(
-                "hydra.job.env_set: variables are those of a whole process, which threads share; choose "
-                "infra.cluster=processpool or local"
-            )
-
-
-def _sort(points: Sequence[Point]) -> list[Point]:
-    """Say of each point where its value will come from; return what is to be waited for or computed."""
-    todo: list[Point] = []
-    for point in points:
-        assert point.task is not None
-        try:
-            action = point.task.planned().action
-        except ExcaError as error:  # this point's own: its task function will meet the same
-            _LOG.debug("point #%d: %s", point.number, error)
-            point.source = "refused"
-            continue
-        if action is Action.REFUSE:
-            point.source = "refused"
-        elif action in _READY:
-            point.source = "cached"
-        else:
-            point.source = "shared" if action is Action.WAIT else "computed"
-            todo.append(point)
-    return todo
-
-
-def _submit_each(points: Sequence[Point]) -> None:
-    """Submit together what has the same environment variables (``hydra.job.env_set``)."""
-    groups: dict[tuple[tuple[str, str], ...], list[Point]] = {}
-    for point in points:
-        groups.setdefault(tuple(point.variables.items()), []).append(point)
-    for variables, group in groups.items():
-        with env_override(dict(variables)):
-            submit_all(_tasks(group))
-
-
-def _submit(points: Sequence[Point]) -> dict[int, ExcaError]:
-    """Submit together; where that fails, without those that fail alone (a value that cannot be pickled).
-
-    Returns
-    -------
-    dict: id of each task that could not be submitted, and why.
-
-    Raises
-    ------
-    SweepRefused
-        if nothing could be submitted, and not because of single points.
-    """
-    lost: dict[int, ExcaError] = {}
-    pending, submitted = [list(points)] if points else [], False
-    while pending:
-        group = pending.pop()
-        try:
-            _submit_each(group)
-            submitted = True
-        except (SubmissionFailed, ResultNotStored) as error:
-            if len(group) == 1 or any(task.settings.mode in ("retry", "force") for task in _tasks(group)):
-                lost.update(dict.fromkeys(map(id, _tasks(group)), error))
-            elif submitted:
-                pending += [group[len(group) // 2 :], group[: len(group) // 2]]
-            else:
-                pending += [part for part in (group[2:], group[1:2], group[:1]) if part]
-        if len(lost) > 1 and not submitted and (pending or len(set(map(str, lost.values()))) == 1):
-            first = next(iter(lost.values()))  # it is the scheduler, not the points
-            raise SweepRefused(f"{first}; nothing was submitted") from first
-    return lost
-
-
-def _why_not_started(point: Point) -> ExcaError | None:
-    """Why a job that has ended never began: cancelled in the queue, its queue died.
-
-    Its task function would submit it again, and wait for it before the next point's is submitted.
-    """
-    assert point.task is not None
-    if point.task.status() != "not submitted":
-        return None
-    handle = point.task.tracker.known_job().handle
-    error = None if handle is None else handle.exception()
-    return error if isinstance(error, JobNotStarted) else None
 
 
 def _wait(tasks: Sequence[Task], display: Display, done: int, failed: int) -> None:

@@ -105,7 +105,8 @@ def run_sweep(sweeper: Sweeper, arguments: Sequence[str], *, ours: bool) -> list
         for batch in _chunks(points, settings.max_batch_size):
             results.append(launch.finish(batch))
             stored = any(point.has_stored_failure() for point in batch)
-            _stop_if_too_many_failed(settings, results, retry=launch.retry if stored else "")
+            left = len(points) - sum(map(len, results))
+            _stop_if_too_many_failed(settings, results, left, retry=launch.retry if stored else "")
         return results
 
 
@@ -135,7 +136,7 @@ def _over_another_launcher(
     for batch in _chunks(overrides, settings.max_batch_size):
         results.append(launcher.launch(batch, initial_job_idx=started))
         started += len(batch)
-        _stop_if_too_many_failed(settings, results, retry="")
+        _stop_if_too_many_failed(settings, results, len(overrides) - started, retry="")
     return results
 
 
@@ -151,12 +152,15 @@ def _detached(launch: Launch, points: Sequence[Point]) -> bool:
     return bool(going_on)
 
 
-def _stop_if_too_many_failed(settings: Settings, results: Sequence[Sequence[JobReturn]], *, retry: str) -> None:
+def _stop_if_too_many_failed(
+    settings: Settings, results: Sequence[Sequence[JobReturn]], left: int, *, retry: str
+) -> None:
     ended = [result for batch in results for result in batch]
     failed = [result for result in ended if result.status is not JobStatus.COMPLETED]
     if failed and len(failed) > settings.max_failure_rate * len(ended):
         count = f"{len(failed)} point{'s' if len(failed) > 1 else ''} failed"
         rate = f" (of {len(ended)}; allowed: {settings.max_failure_rate:.0%})" if settings.max_failure_rate else ""
+        rate += f", and the {left} of later batches were not run" if left else ""
         again = "correct the cause and run the same command"
         again += f" with {retry} to compute only those again" if retry else " again"
         raise SweepFailed(f"{count}{rate}; {again}") from failed[0]._return_value

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import MissingConfigException
+
+from exca.infra import BaseInfra
 
 from ._launcher_words import launcher_hint, preset_hint
 from ._parsing import key_path
@@ -15,6 +17,11 @@ from ._schema import Schema
 from ._suggestions import closest, explain
 
 __all__ = ["unknown_keys", "unknown_option"]
+
+_OPTIONS: Final[Mapping[tuple[str, ...], Collection[str]]] = {
+    ("hydra", "launcher"): {*BaseInfra.model_fields, "exclude", "failure_value", "progress"},
+    ("hydra", "sweeper"): {"detach", "dry_run", "max_failure_rate", "points", "zip"},
+}
 
 
 def unknown_keys(schema: Schema, data: Mapping[str, Any], overrides: Sequence[Override]) -> list[Problem]:
@@ -71,6 +78,8 @@ def _of_hydra(data: Any, path: Sequence[str]) -> str | None:
         if not isinstance(data, Mapping) or key not in data:
             if tuple(path[:depth]) == ("hydra", "launcher") and _is_ours(data):
                 return launcher_hint(key, list(data))
+            if depth == 2 and tuple(path[:2]) in _OPTIONS and key in _OPTIONS[path[0], path[1]]:
+                return f"an option of {'/'.join(path[:2])}=exca"
             match = closest(key, list(data)) if isinstance(data, Mapping) else None
             return f"did you mean {'.'.join([*path[:depth], match])}?" if match else None
         data = data[key]

@@ -299,7 +299,7 @@ def test_read_only_points_keep_their_siblings(shell: Shell) -> None:
     ],
 )
 def test_a_sweep_that_cannot_be_submitted_is_explained(shell: Shell, override: str, text: str) -> None:
-    done = shell.sweep("x=1,2", *override.split())
+    done = shell.sweep("x=1,2", *override.split(), PATH="/no/scheduler/here")
     assert done.code == 1
     assert text in (done.err + done.out).lower()
     assert "Traceback" not in done.err

@@ -70,6 +70,13 @@ def test_keys_to_exclude_are_no_matter_of_an_app_whose_model_has_an_infra(shell:
     assert shell.computed() == []
 
 
+def test_options_that_another_launcher_or_sweeper_has_not(shell: Shell) -> None:
+    words = ["hydra/launcher=basic", "hydra/sweeper=basic", "hydra.launcher.mem_gb=1", "hydra.sweeper.dry_run=true"]
+    done = shell.sweep("x=1,2", *words)
+    assert "hint   an option of hydra/launcher=exca\n" in done.err
+    assert "hint   an option of hydra/sweeper=exca\n" in done.err
+
+
 def test_all_mistakes_are_said_together(shell: Shell) -> None:
     done = shell.sweep("y=1", "hydra.sweeper.dryrun=true", "hydra.job.chdr=true")
     assert "3 problems" in done.err

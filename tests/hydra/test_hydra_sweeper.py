@@ -194,6 +194,7 @@ def test_too_many_failures_stop_the_batches_to_come(shell: Shell) -> None:
     done = shell.sweep("x=1,2,3,4", "fail=[1]", "hydra.sweeper.max_batch_size=2")
     assert done.code == 1
     assert shell.computed() == [1, 2]
+    assert "1 point failed, and the 2 of later batches were not run; " in done.err
 
 
 @pytest.mark.slow

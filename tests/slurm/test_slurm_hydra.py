@@ -200,6 +200,20 @@ def test_what_was_cancelled_in_the_queue_is_not_submitted_again_by_the_same_swee
     assert app.attempts() == [1] * 10
 
 
+def test_points_of_which_slurm_takes_some(app: App) -> None:
+    """What asks for other resources is another array, and fails alone."""
+    app.open()
+    partitions = ",".join(["main", "no-such"] * 5)
+    zipped = (f"infra.slurm_partition={partitions}", "hydra.sweeper.zip=[x,infra.slurm_partition]")
+    done = app.run("first", *zipped)
+    assert done.returncode == 1
+    assert [row["source"] for row in rows(app.folder / "first")] == ["computed", "refused"] * 5
+    assert "5 points failed; correct the cause and run the same command again" in done.stderr
+    assert app.attempts() == [1, 0] * 5
+    assert app.run("second").returncode == 0
+    assert app.attempts() == [1] * 10
+
+
 def test_what_slurm_is_told_by_the_launcher(app: App, slurm: Cluster) -> None:
     more = ("hydra.launcher.cpus_per_task=2", "hydra.launcher.job_name=swept", "hydra.sweeper.detach=true")
     assert app.run("first", *more).returncode == 0
