@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import threading
 import weakref
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from exca.cachedict._appending import Appender
+from exca.cachedict._bulk import GONE, read_plain, read_records
 from exca.cachedict._catalog import Catalog, Spot
 from exca.cachedict._compaction import compact
 from exca.cachedict._formats import dump, load
@@ -26,7 +25,6 @@ from exca.store import Permissions
 
 __all__ = ["FolderItems"]
 
-_GONE: Final = (errno.ENOENT, errno.ESTALE)  # the second on NFS, for a file removed while it was open
 _CHUNK: Final = 1024
 
 
@@ -218,7 +216,7 @@ class FolderItems:
                 with self._lock:
                     self._catalog.discard(key, spot)
             except OSError as error:
-                if error.errno not in _GONE or not self._moved(key, spot):
+                if error.errno not in GONE or not self._moved(key, spot):
                     raise
         if self._kept is not None:
             self._kept.keep(key, value, spot[0], epoch)
@@ -234,7 +232,7 @@ class FolderItems:
                 try:
                     record = self._catalog.record(key, spot)
                 except OSError as error:
-                    if error.errno not in _GONE or not self._moved(key, spot):
+                    if error.errno not in GONE or not self._moved(key, spot):
                         raise
                 else:
                     if record is not None:
@@ -254,18 +252,27 @@ class FolderItems:
 
     def _read_many(self, keys: Sequence[str], expected: int = 0) -> Iterator[tuple[str, Any]]:
         """Read those keys that are stored, in that order; lines and small payloads many at a time."""
+        plain = True
         for start in range(0, len(keys), _CHUNK):
             chunk = keys[start : start + _CHUNK]
             epoch = self._catalog.epoch
             spots = self._spots(chunk, max(expected, len(keys)))
-            records = self._records(spots)
-            if len(records) == len(chunk) and all(record[PLAIN] for record in records.values()):
-                if self._kept is not None:
-                    for key in chunk:
-                        self._kept.keep_parsed(key, records[key]["v"], spots[key][0], epoch)
-                yield from zip(chunk, [records.pop(key)["v"] for key in chunk], strict=True)
+            values = self._plain_values(chunk, spots, epoch) if plain else None
+            if values is not None:
+                yield from zip(chunk, values, strict=True)
             else:
-                yield from self._decode_many(chunk, spots, records, epoch)
+                plain = False  # where one has payloads, others have some
+                yield from self._decode_many(chunk, spots, self._records(spots), epoch)
+
+    def _plain_values(self, keys: Sequence[str], spots: dict[str, Spot], epoch: int) -> list[Any] | None:
+        """The values of keys, if each is there, once, and is JSON data as it stands."""
+        values = read_plain(spots) if len(spots) == len(keys) else None
+        if values is None:
+            return None
+        if self._kept is not None:
+            for key in keys:
+                self._kept.keep_parsed(key, values[key], spots[key][0], epoch)
+        return [values[key] for key in keys]
 
     def _decode_many(
         self, keys: Sequence[str], spots: dict[str, Spot], records: dict[str, Record], epoch: int
@@ -296,19 +303,7 @@ class FolderItems:
 
     def _records(self, spots: dict[str, Spot]) -> dict[str, Record]:
         """The records at those places; a key whose record is damaged, or has moved, gets another place, or none."""
-        records: dict[str, Record] = {}
-        by_segment: dict[Segment, list[str]] = defaultdict(list)
-        for key, (_, segment, _) in spots.items():
-            by_segment[segment].append(key)
-        for segment, keys in by_segment.items():
-            keys.sort(key=lambda key: spots[key][2])
-            try:
-                found = segment.records_at(keys, [spots[key][2] for key in keys])
-            except OSError as error:
-                if error.errno not in _GONE:
-                    raise
-            else:
-                records.update({key: record for key, record in zip(keys, found, strict=True) if record is not None})
+        records = read_records(spots)
         for key in spots.keys() - records.keys() if len(records) < len(spots) else ():
             del spots[key]
             with contextlib.suppress(KeyError):

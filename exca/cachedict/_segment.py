@@ -18,6 +18,7 @@ from exca.cachedict._records import (
     parse_items,
     parse_line,
     parse_lines,
+    parse_plain,
 )
 from exca.liveness import Stamp
 
@@ -164,16 +165,8 @@ class Segment:
 
     def record_at(self, offset: int) -> Record | None:
         """The record in the line that starts there; None if there is none."""
-        file = OPEN_FILES.get(self.log)
-        content = file.read(offset, _LINE)
-        end = content.find(b"\n")
-        while end < 0:
-            more = file.read(offset + len(content), 16 * max(len(content), _LINE))
-            if not more:
-                return None
-            content += more
-            end = content.find(b"\n")
-        return parse_line(content[:end])
+        line = self._line_at(offset)
+        return None if line is None else parse_line(line)
 
     def records(self) -> Iterator[tuple[int, Record]]:
         """All items and deletions in the part of the log that is known, with their positions."""
@@ -196,19 +189,44 @@ class Segment:
         keys: of the items.
         offsets: where they should be.
         """
-        file = OPEN_FILES.get(self.log)
         found: list[Record | None] = []
-        while len(found) < len(offsets):
-            first = len(found)
+        for lines in self._lines_at(offsets):
+            found += parse_items(keys[len(found) : len(found) + len(lines)], lines)
+        return found
+
+    @collector_paused
+    def plain_at(self, keys: list[str], offsets: list[int]) -> list[Any] | None:
+        """Only the values of the same, if all of them are JSON data as it stands; None otherwise."""
+        found: list[Any] = []
+        for lines in self._lines_at(offsets):
+            values = parse_plain(keys[len(found) : len(found) + len(lines)], lines)
+            if values is None:
+                return None
+            found += values
+        return found
+
+    def _lines_at(self, offsets: list[int]) -> Iterator[list[bytes]]:
+        """The lines that start at these positions, which increase, many at a time; empty if they are not complete."""
+        file = OPEN_FILES.get(self.log)
+        first = 0
+        while first < len(offsets):
             start = offsets[first]
             content = file.read(start, min(_SLAB, offsets[-1] - start + _LINE))
-            lines = _cut(content, start, offsets, first)
-            if lines:
-                found += parse_items(keys[first : first + len(lines)], lines)
-            else:  # a line longer than a slab
-                record = self.record_at(start)
-                found.append(record if record is not None and record.get("k") == keys[first] else None)
-        return found
+            lines = _cut(content, start, offsets, first) or [self._line_at(start) or b""]  # it is longer than a slab
+            yield lines
+            first += len(lines)
+
+    def _line_at(self, offset: int) -> bytes | None:
+        file = OPEN_FILES.get(self.log)
+        content = file.read(offset, _LINE)
+        end = content.find(b"\n")
+        while end < 0:
+            more = file.read(offset + len(content), 16 * max(len(content), _LINE))
+            if not more:
+                return None
+            content += more
+            end = content.find(b"\n")
+        return content[:end]
 
     def _may_be_lost(self, size: int) -> bool:
         """Whether the machine of the writer may have gone down before its tables were on the disk."""

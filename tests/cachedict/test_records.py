@@ -34,6 +34,7 @@ def test_items(key: str, sequence: int, info: Any, table: list[list[int]]) -> No
     assert records.keys_of([line[:-1]]) in (ODD, [(key, str(sequence), "v")])
     assert records.parse_items([key], [line[:-1]]) == [record]
     assert record[records.PLAIN] or b'"$"' in line
+    assert records.parse_plain([key], [line[:-1]]) in (None, [info])
 
 
 @given(KEYS, st.integers(0, 2**63))
@@ -79,6 +80,27 @@ def test_a_line_never_helps_its_neighbours(lines: list[bytes]) -> None:
 def test_a_line_about_another_item_is_not_taken_for_it() -> None:
     other, deletion = records.item_line("d", 4, 4, [])[:-1], records.deletion_line("c", 5)[:-1]
     assert records.parse_items(["c", "c", "c"], [other, deletion, GOOD]) == [None, None, records.parse_line(GOOD)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        records.item_line("d", 4, 4, [])[:-1],
+        records.deletion_line("c", 5)[:-1],
+        records.item_line("c", 4, {"$": "text", "v": 0}, [[0, 8]])[:-1],
+        records.item_line("c", 4, 4, [[0, 8]])[:-1],
+        GOOD[:-1] + b',"z":1}',
+        GOOD[:-2] + b"1,2}",
+        GOOD[:-2] + b"[}",
+        GOOD + b"}",
+        b"",
+        b"\xff",
+    ],
+)
+def test_values_are_read_without_their_records_only_where_all_are_plain(line: bytes) -> None:
+    assert records.parse_plain(["c", "c"], [GOOD, GOOD]) == [3, 3]
+    assert records.parse_plain(["c", "c"], [GOOD, line]) is None
+    assert records.parse_plain(["c", "c"], [line, GOOD]) is None
 
 
 def test_no_constants_that_are_not_json() -> None:
