@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from typing import Any
@@ -101,6 +102,26 @@ def test_values_are_read_without_their_records_only_where_all_are_plain(line: by
     assert records.parse_plain(["c", "c"], [GOOD, GOOD]) == [3, 3]
     assert records.parse_plain(["c", "c"], [GOOD, line]) is None
     assert records.parse_plain(["c", "c"], [line, GOOD]) is None
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_is_as_it_was_after_a_pause(enabled: bool) -> None:
+    seen: list[bool] = []
+
+    @records.collector_paused
+    def look() -> None:
+        seen.append(gc.isenabled())
+        raise ValueError
+
+    before = gc.isenabled()
+    try:
+        gc.enable() if enabled else gc.disable()
+        with pytest.raises(ValueError, match="^$"):
+            look()
+        assert seen == [False]
+        assert gc.isenabled() == enabled
+    finally:
+        gc.enable() if before else gc.disable()
 
 
 def test_no_constants_that_are_not_json() -> None:
