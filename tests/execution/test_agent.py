@@ -31,7 +31,7 @@ from exca.errors import JobCancelled, JobFailed
 from exca.execution import Call
 from exca.execution._array._layout import CANCELLED, Verdict
 from exca.execution._array._schedule import Posting
-from exca.execution._array._slurm_node import parse_duration
+from exca.execution._array._slurm_node import is_ended_for_good, parse_duration
 from exca.execution._places import Place, choose_place
 from exca.execution._queued import QueuedJob
 from exca.execution._tracking import TrackedArray
@@ -52,7 +52,8 @@ def time_left():
     left = Path(sys.argv[1]) / "time-left"
     return float(left.read_text()) if left.exists() else None
 
-sys.exit(Agent(ArrayPaths(sys.argv[1]), 0, "7_0", requeue, signal.SIGUSR2, time_left).run())
+is_ending = (Path(sys.argv[1]) / "ending").exists
+sys.exit(Agent(ArrayPaths(sys.argv[1]), 0, "7_0", requeue, signal.SIGUSR2, time_left, is_ending).run())
 """
 SHORT = 100.0  # seconds: a limit so near that every warning is about it
 LONG = 36_000.0
@@ -271,6 +272,25 @@ def test_the_limit_is_the_one_that_the_scheduler_has_given(node: Node, tmp_path:
 )
 def test_durations_of_slurm(text: str, seconds: float | None) -> None:
     assert parse_duration(text) == seconds
+
+
+def test_who_is_ended_for_good() -> None:
+    assert is_ended_for_good("COMPLETING          N/A                 ")
+    assert not is_ended_for_good("COMPLETING          2026-11-22T22:34:24")
+    assert not is_ended_for_good("RUNNING             N/A                 ")
+    assert not is_ended_for_good("")
+
+
+def test_a_call_that_is_cancelled_by_the_scheduler_is_not_started_again(node: Node, tmp_path: Path) -> None:
+    [job] = node.submit([Call(Saving(), (str(tmp_path),))], limit_s=LONG)
+    (node.place.paths.folder / "ending").touch()
+    agent = node.start()
+    until(marked(tmp_path / "begun"))
+    agent.send_signal(signal.SIGTERM)
+    assert agent.wait(PATIENCE_S) == 1
+    assert not node.requeued
+    assert (tmp_path / "state").read_text() == "saved"
+    assert job.status() == "running", "the scheduler says why"
 
 
 @pytest.mark.slow

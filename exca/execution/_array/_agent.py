@@ -53,6 +53,8 @@ class Agent:
     warning: number of the signal that the scheduler sends before it ends the worker.
     time_left: asks the scheduler how many seconds this worker still has; None: it does not know. What was asked for
         is not what was given where the partition sets the limit, or somebody has changed it since.
+    is_ending: asks the scheduler whether it ends this worker already. Then it was cancelled, or is started again
+        without being asked; who would ask for that could not be cancelled.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Agent:
         requeue: Callable[[], None],
         warning: int,
         time_left: Callable[[], float | None] = lambda: None,
+        is_ending: Callable[[], bool] = lambda: False,
     ) -> None:
         self.array = array
         self.spec, _ = array.read_spec()
@@ -71,6 +74,7 @@ class Agent:
         self._number = number
         self._requeue = requeue
         self._time_left: Callable[[], float | None] | None = time_left
+        self._is_ending = is_ending
         self._limit_s = self.posting.limit_s
         self.warning = warning
         self._born = time.monotonic()
@@ -237,6 +241,8 @@ class Agent:
         """Ask the scheduler to start this worker again."""
         self._learn_limit()
         running, late = self._running, self._is_late()
+        if signal.SIGTERM in self._caught and not self._ends_now() and self._is_ending():
+            return 1  # the scheduler says why
         if late and "saved" in self._said:
             count = timeouts_of(self.array, self.name, one_more=True)
             if count > self.posting.max_timeouts and running:

@@ -10,7 +10,7 @@ from ._agent import Agent
 from ._helping import help_with
 from ._layout import ArrayPaths
 
-__all__ = ["parse_duration", "warning_signal", "work"]
+__all__ = ["is_ended_for_good", "parse_duration", "warning_signal", "work"]
 
 _REQUEUE_S = 60  # how long the controller may take to answer
 _ANSWER_S = 10  # the same where time is short
@@ -32,7 +32,16 @@ def work(folder: str, first: int) -> int:
     os.environ["SUBMITIT_EXECUTOR"] = "slurm"
     if os.environ.get("SLURM_PROCID", "0") != "0" and "SLURM_STEP_ID" in os.environ:
         return help_with(array, number)
-    return Agent(array, number, name, lambda: _requeue(job), warning_signal(), lambda: _time_left(job)).run()
+    # By the element's name: the number of one of them is that of the whole array.
+    return Agent(
+        array,
+        number,
+        name,
+        lambda: _requeue(name),
+        warning_signal(),
+        time_left=lambda: parse_duration(_ask(name, "%L", "--format")),
+        is_ending=lambda: is_ended_for_good(_ask(name, "State,PreemptTime", "--Format")),
+    ).run()
 
 
 def warning_signal() -> int:
@@ -43,18 +52,29 @@ def warning_signal() -> int:
 def _requeue(job: str) -> None:
     command = ["scontrol", "requeue", job]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_REQUEUE_S, start_new_session=True)
+    if "pending execution" in done.stderr:  # whoever preempted it has done so
+        return
     if done.returncode not in (0, -signal.SIGTERM):  # when Slurm has agreed, it ends every process of the job
         raise OSError(done.stderr.strip() or f"scontrol requeue {job} ended with {done.returncode}")
 
 
-def _time_left(job: str) -> float | None:
-    """Seconds until the limit of a job (``%L`` of squeue(1)); None if there is no limit, or no answer."""
-    command = ["squeue", "--noheader", f"--jobs={job}", "--format=%L"]
+def _ask(job: str, what: str, option: str) -> str:
+    """What squeue(1) knows of a job; "" if it does not answer."""
+    command = ["squeue", "--noheader", f"--jobs={job}", f"{option}={what}"]
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER_S, start_new_session=True)
+        done = subprocess.run(
+            command, env=plain, capture_output=True, text=True, timeout=_ANSWER_S, start_new_session=True
+        )
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    return parse_duration(done.stdout.strip())
+        return ""
+    return done.stdout.strip()
+
+
+def is_ended_for_good(answer: str) -> bool:
+    """Whether Slurm ends a job, and not because another one needs its place (``State,PreemptTime`` of squeue(1))."""
+    state, _, preempted = answer.partition(" ")
+    return state == "COMPLETING" and preempted.strip() in ("", "N/A", "None")
 
 
 def parse_duration(text: str) -> float | None:
