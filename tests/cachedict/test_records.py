@@ -116,7 +116,7 @@ def test_the_collector_is_as_it_was_after_a_pause(enabled: bool) -> None:
     before = gc.isenabled()
     try:
         gc.enable() if enabled else gc.disable()
-        with pytest.raises(ValueError, match="^$"):
+        with pytest.raises(ValueError, match=r"^$"):
             look()
         assert seen == [False]
         assert gc.isenabled() == enabled
