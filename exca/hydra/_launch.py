@@ -120,11 +120,20 @@ class Launch:
         results: list[PointReturn] = []
         with interruptions(COMPUTED, self._log_as_hydra):
             for point in points:
-                point.result = self._runner.finish(point)
+                point.result = self._finished(point)
                 results.append(point.result)
             self._log_as_hydra()
             report(self._launcher, points)
         return [self._told(result) for result in results]
+
+    def _finished(self, point: Point) -> PointReturn:
+        try:
+            return self._runner.finish(point)
+        except OSError as error:  # of Hydra's files: what the task function raises is in the result
+            raise SweepRefused(
+                f"the files of point #{point.number} cannot be written: {error}; what was computed is stored, and "
+                "the same command finds it"
+            ) from error
 
     def _told(self, result: PointReturn) -> JobReturn:
         """What the sweeper hears: a study that ends at the first failure may be told a value instead."""

@@ -25,7 +25,10 @@ def report(launcher: Launcher, points: Sequence[Point]) -> None:
     """Print the table of a launch, write ``results.csv``, and name the failed points with their logs."""
     rows = [_row(point) for point in points]
     path = Path(launcher.config.hydra.sweep.dir) / "results.csv"
-    write_csv(path, rows, append=bool(points) and points[0].number > 0)
+    try:
+        write_csv(path, rows, append=bool(points) and points[0].number > 0)
+    except OSError as error:
+        _LOG.error("the table is not in %s, which cannot be written: %s", path, error)
     print_table(rows, path)
     failed = [(point, row) for point, row in zip(points, rows, strict=True) if row.status == "failed"]
     for point, row in failed[:_NAMED]:

@@ -32,13 +32,23 @@ def own_folder(config: DictConfig) -> Iterator[None]:
     """Give a sweep a folder that no other running sweep uses, by a number behind the name if need be.
 
     Hydra names the folder of a sweep by the second in which it starts.
+
+    Raises
+    ------
+    SweepRefused
+        if there cannot be one.
     """
     folder = Path(str(config.hydra.sweep.dir))
     for number in itertools.count(1):
         candidate = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
-        candidate.mkdir(parents=True, exist_ok=True)
-        if _mark(candidate / _MARK):
-            break
+        try:
+            candidate.mkdir(parents=True, exist_ok=True)
+            if _mark(candidate / _MARK):
+                break
+        except OSError as error:
+            raise SweepRefused(
+                f"hydra.sweep.dir={folder} cannot be written: {error}; choose another folder"
+            ) from error
     with read_write(config), open_dict(config):
         config.hydra.sweep.dir = str(candidate)
     try:

@@ -63,3 +63,19 @@ def test_one_missing_point_keeps_the_values_of_its_siblings(shell: Shell, cluste
     assert done.column("source") == ["cached", "cached", "refused"]
     assert "run the same command again" in done.err  # no failure was stored that a mode would have to compute again
     assert "mode=retry" not in done.err
+
+
+def test_a_folder_that_is_a_file(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    done = shell.python.run(*shell.command("x=1,2")[1:-1], "hydra.sweep.dir=taken", cwd=tmp_path, env=os.environ)
+    assert done.returncode == 1
+    assert "hydra.sweep.dir=taken cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_table_that_cannot_be_written_is_shown(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "sweep1" / "results.csv").mkdir(parents=True)
+    done = shell.python.run(*shell.command("x=1,2")[1:], cwd=tmp_path, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    assert "2 points: 2 computed" in done.stdout
+    assert "the table is not in sweep1/results.csv, which cannot be written" in done.stdout
