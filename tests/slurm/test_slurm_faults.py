@@ -231,6 +231,36 @@ def test_a_warning_makes_a_computation_save_its_state_and_go_on_in_its_folder(
     assert len(found) == 2
 
 
+def test_scancel_ends_a_job_that_could_save_its_state(tmp_path: Path, infra: dict[str, Any], slurm: Cluster) -> None:
+    counter = Counter(to=600, infra=infra)
+    job = counter.infra.job()
+    until(lambda: (paths := job.paths) is not None and paths.stdout.exists())
+    time.sleep(1.0)
+    name = slurm_id(counter)
+    slurm.run("scancel", name)
+    with pytest.raises(JobCancelled, match=r"cancelled in Slurm"):
+        counter.run()
+    slurm.wait_for_end([name])
+    assert slurm.state_of(name) == "CANCELLED", "it did not ask to be started again"
+
+
+def test_a_job_that_asks_to_be_started_again_costs_no_sibling(
+    tmp_path: Path, infra: dict[str, Any], slurm: Cluster
+) -> None:
+    counters = [Counter(to=to, infra=infra) for to in (60, 61, 62)]
+    with counters[0].infra.job_array() as tasks:
+        tasks.extend(counters)
+    jobs = [counter.infra.job() for counter in counters]
+    until(lambda: all((paths := job.paths) is not None and paths.stdout.exists() for job in jobs))
+    time.sleep(1.0)
+    for counter in counters:  # one of them has the number of the whole array
+        name = slurm_id(counter)
+        number = slurm.run("squeue", "-h", "-r", "-j", name, "-o", "%A").stdout.strip()
+        if number == name.partition("_")[0]:
+            slurm.run("scancel", "--batch", "--signal=USR2", name)
+    assert sorted(len(counter.run()) for counter in counters) == [1, 1, 2]
+
+
 def test_a_requeued_computation_begins_again(tmp_path: Path, infra: dict[str, Any], slurm: Cluster) -> None:
     [point] = gated(tmp_path, infra, 1)
     submit([point])
