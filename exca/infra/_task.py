@@ -9,7 +9,6 @@ from typing import Any, ClassVar, TypeVar, overload
 
 from pydantic import BaseModel
 
-from exca import task as tasks
 from exca.errors import RepeatedTasks
 from exca.identity import dump_yaml, export
 from exca.infra._binding import task_of
@@ -159,8 +158,7 @@ def _wrap(applied: Applied) -> Callable[[Any], Any]:
     """The user's method, answered from the cache.
 
     A plain function, since pydantic leaves only functions and properties of a class body alone. Its first lines are
-    the path of a result that is kept in RAM. The mark is looked up in its module: a class of a script travels to
-    workers by value, and a mark of its own would be taken for a result there.
+    the path of a result that is kept in RAM.
     """
     function = applied.function
 
@@ -168,10 +166,10 @@ def _wrap(applied: Applied) -> Callable[[Any], Any]:
     def method(self: Any) -> Any:
         try:
             task = self.__dict__[applied.field]._task
-            if task.config is self and task.ram is not tasks.MISSING and task.function is function:
+            if task.config is self and task.function is function:
                 return task.ram
         except (KeyError, AttributeError):
-            pass  # not bound yet, or a private infra, which is no field
+            pass  # nothing kept, or not bound yet, or a private infra, which is no field
         task = task_of(self, applied.field)
         # super().run() in an override: the parent's code as a part of the computation, not a second one
         return task.result() if task.function is function else function(self)

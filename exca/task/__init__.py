@@ -8,11 +8,10 @@ from exca.task._job import TaskJob
 from exca.task._method import CodeChangedWarning, Method, Settings, TaskSettings
 from exca.task._submission import submit_all
 from exca.task._submitted import prepare_worker, show_to_main
-from exca.task._task import MISSING, Task
+from exca.task._task import Task
 from exca.task._uncached import BatchedJob, UncachedCalls
 
 __all__ = [
-    "MISSING",
     "BatchedJob",
     "CodeChangedWarning",
     "Computation",

@@ -23,9 +23,9 @@ from exca.task._note import read_note
 from exca.task._submission import submit_all, submit_calls
 from exca.task._tracking import Tracker
 
-__all__ = ["MISSING", "Task"]
+__all__ = ["Task"]
 
-MISSING: Final = object()
+_MISSING: Final = object()
 _MOST_SUBMISSIONS: Final = 3  # of one call whose job is never started
 _ANEW: Final = Plan(Action.RECOMPUTE, Replace.ANYTHING)
 _LOG = logging.getLogger(__name__)
@@ -40,14 +40,15 @@ class Task(Computation):
     """
 
     settings: TaskSettings
+    ram: Any
+    """A value that may be handed out without a look at anything else; there is no such attribute before."""
 
     def __init__(
         self, config: BaseModel, method: Method, settings: TaskSettings, exclude: Callable[[], Collection[str]]
     ) -> None:
         super().__init__(config, method, settings, exclude)
         self.carrier: Any = config  # what travels to a worker, and has the method's field there
-        self.ram: Any = MISSING  # only what may be handed out without a look at anything else
-        self._kept: Any = MISSING
+        self._kept: Any = _MISSING
         self.tracker = Tracker(self)
         self._acted = False
 
@@ -62,7 +63,7 @@ class Task(Computation):
     def result(self) -> Any:
         """The value: loaded, awaited or computed, as the mode and the status say."""
         self.identity  # noqa: B018 - refuses a config that was changed in place
-        if self._kept is not MISSING and self.mode != "force":
+        if self._kept is not _MISSING and self.mode != "force":
             return copy.deepcopy(self._kept)
         entry = self.entry
         value = self._result_without_folder() if entry is None else self._result_in(entry)
@@ -159,7 +160,8 @@ class Task(Computation):
     def clear(self) -> None:
         """Cancel what runs and forget the result; the config is unsealed for nobody, it just has no result."""
         self.tracker.cancel()
-        self.ram = self._kept = MISSING
+        self._kept = _MISSING
+        self.__dict__.pop("ram", None)
         self._acted = False
         if self.entry is not None:
             self.entry.delete()
