@@ -100,6 +100,9 @@ class Tracker:
         """The executor says that a job ended: its outcome, or the reason why there is none, kept as a failure."""
         outcome = entry.outcome()  # it may have been written between the two looks
         if outcome is None:
+            if job.paths is not None and not job.paths.folder.exists():
+                self.job = None  # logs may be deleted at any time: who computes holds a claim
+                return ("running" if entry.watch().alive() else "not submitted"), None
             error = job.exception()
             if error is None or isinstance(error, JobNotStarted):  # its result was cleared since; its queue died
                 return "not submitted", None

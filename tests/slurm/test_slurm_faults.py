@@ -191,6 +191,18 @@ def test_incident_9_logs_deleted_afterwards(tmp_path: Path, infra: dict[str, Any
     assert [point.attempts() for point in found] == [1, 1, 1]
 
 
+def test_incident_9_logs_deleted_while_jobs_run(tmp_path: Path, infra: dict[str, Any]) -> None:
+    points = gated(tmp_path, infra, 2)
+    submit(points)
+    until(lambda: all(point.attempts() for point in points))
+    shutil.rmtree(tmp_path / "cache" / "logs")
+    others = gated(tmp_path, infra, 2)
+    assert [point.infra.status() for point in (*points, *others)] == ["running"] * 4
+    (tmp_path / "gate").touch()
+    assert [point.run() for point in (*points, *others)] == [0, 2, 0, 2]
+    assert [point.attempts() for point in points] == [1, 1]
+
+
 def test_what_slurm_refuses_is_said_at_once(tmp_path: Path, infra: dict[str, Any]) -> None:
     point = Point(x=1, marks=tmp_path, infra=infra | {"slurm_partition": "nowhere"})
     with pytest.raises(SubmissionFailed, match=r"slurm did not take the jobs: .*[Ii]nvalid partition"):
