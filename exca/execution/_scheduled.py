@@ -70,7 +70,8 @@ class ScheduledArray(TrackedArray):
         else:
             return
         if schedule and self._posting.pinned:
-            self._watch(schedule).cancel(schedule, [job for job in self._jobs_for(schedule, index) if job])
+            jobs = {*self._jobs_for(schedule, index), self._taker(index)}
+            self._watch(schedule).cancel(schedule, sorted(job for job in jobs if job))
 
     def schedule(self) -> Schedule | None:
         """Where the workers are; None if that is not known (yet)."""
@@ -113,8 +114,15 @@ class ScheduledArray(TrackedArray):
             return False
 
     def _jobs_for(self, schedule: Schedule, index: int) -> Sequence[str]:
-        """The scheduler's jobs that may run a call; none if its submitter did not come so far."""
+        """The scheduler's jobs that may take a call; none if its submitter did not come so far."""
         return schedule.ids[index : index + 1] if self._posting.pinned else schedule.ids
+
+    def _taker(self, index: int) -> str:
+        """The scheduler's job that has taken a call, "" if none has.
+
+        It may be one that is not in the schedule: a submission whose answer was lost is tried again.
+        """
+        return (self.paths.owner(index) or "").partition("@")[2]
 
     def _sighting(self, schedule: Schedule, job: str) -> Sighting:
         return self._watch(schedule).sighting(schedule, job)
@@ -135,11 +143,11 @@ class ScheduledArray(TrackedArray):
         schedule = self.schedule()
         if schedule is None:
             return self._is_being_submitted()
+        taker = self._taker(index)
+        if taker:
+            return not self._sighting(schedule, taker).ended
         if self._posting.pinned:
             return any(not self._sighting(schedule, job).ended for job in self._jobs_for(schedule, index))
-        owner = self.paths.owner(index)
-        if owner is not None and "@" in owner:
-            return not self._sighting(schedule, owner.partition("@")[2]).ended
         return self.is_supervised()
 
     def _is_being_submitted(self) -> bool:
@@ -157,16 +165,16 @@ class ScheduledArray(TrackedArray):
                 return self.end(index, self._never_started(index, schedule))
         except OSError:  # somebody else's folder
             return Verdict(LOST, f"its worker ended; {self._last_words()}")
-        owner = self.paths.owner(index) or ""
-        if "@" not in owner and time.time() - os.lstat(f"{self.paths.tickets}/{index}").st_mtime < _SETTLING_S:
+        taker = self._taker(index)
+        if not taker and time.time() - os.lstat(f"{self.paths.tickets}/{index}").st_mtime < _SETTLING_S:
             return self.paths.verdict(index)  # somebody is about to say
-        verdict = self.paths.sentence_of(index)
-        if verdict is None:
-            verdict = self._died(schedule, owner.partition("@")[2])
+        sighting = self._sighting(schedule, taker) if schedule and taker else FORGOTTEN
+        if not sighting.ended:  # it has taken the call just now
+            return self.paths.verdict(index)
+        verdict = self.paths.sentence_of(index) or self._died(sighting, taker)
         return self.paths.verdict(index) or self.end(index, verdict)
 
-    def _died(self, schedule: Schedule | None, job: str) -> Verdict:
-        sighting = self._sighting(schedule, job) if schedule and job else FORGOTTEN
+    def _died(self, sighting: Sighting, job: str) -> Verdict:
         kind = CANCELLED if sighting.state == "CANCELLED" else LOST
         return Verdict(kind, f"{sighting.reason}; {self._log_end(job)}")
 

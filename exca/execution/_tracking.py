@@ -26,7 +26,7 @@ class TrackedArray:
     def __init__(self, paths: ArrayPaths, spec: Spec) -> None:
         self.paths = paths
         self.spec = spec
-        self._ended: frozenset[str] = frozenset()
+        self._ended: set[str] = set()
         self._list_at = self._looked_at = float("-inf")
         self._supervised = True
 
@@ -59,17 +59,18 @@ class TrackedArray:
         try:
             update_state(paths, status=verdict.kind, reason=verdict.reason, ended=time.time())
             self.paths.end(index, verdict)
+            self._ended.add(str(index))  # seen at once, however long ago they were listed
         except OSError:  # somebody else's folder: what is known is known all the same
             return verdict
         return self.paths.verdict(index) or verdict
 
-    def _list_ended(self) -> frozenset[str]:
+    def _list_ended(self) -> set[str]:
         now = time.monotonic()
         if now > self._list_at:
             try:
-                self._ended = frozenset(os.listdir(self.paths.ended))
+                self._ended = set(os.listdir(self.paths.ended))
             except FileNotFoundError:
-                self._ended = frozenset()
+                self._ended = set()
             listed = time.monotonic()
             self._list_at = listed + max(_LIST_AGAIN_S, _RESTS * (listed - now))
         return self._ended

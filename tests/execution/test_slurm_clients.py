@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pydantic
 import pytest
-from execution_calls import double
+from execution_calls import double, until
 
 from exca import TaskInfra
 from exca.errors import InvalidInfra, JobNotStarted, SubmissionFailed
 from exca.execution import Call, Job, Resources, make_executor
 from exca.execution import _slurm as slurm
 from exca.execution import _submitit as handing_over
+from exca.execution._array._layout import ArrayPaths
 from exca.execution._array._schedule import Schedule
 from exca.execution._sighting import ALIVE, FORGOTTEN, UNKNOWN
 from exca.execution._slurm import SlurmWatch, largest_array, watch_of
@@ -156,6 +157,29 @@ def test_a_controller_that_is_away_is_asked_again(tmp_path: Path, notes: Path) -
     (notes / "refusal").write_text("sbatch: error: Batch job submission failed: Unable to contact slurm controller")
     assert len(submit(tmp_path)) == 1
     assert calls(notes) == ["sbatch", "sbatch"]
+
+
+def test_a_submission_that_is_taken_twice(tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slurm has the jobs of an attempt whose answer was lost; they take the calls, those of the next find them taken."""
+    monkeypatch.setattr(slurm, "_FIRST_PAUSE_S", 0.0)
+    (notes / "refusal").write_text("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation")
+    [job, taken_later, cancelled] = submit(tmp_path, 3)
+    [posting] = (tmp_path / "logs").glob("*/posting.json")
+    array = ArrayPaths(posting.parent)
+    assert [array.take(0, "0@71_0"), array.take(2, "2@71_2")] == [True, True]
+
+    def see(first: str, second: str) -> None:
+        queue = [(f"7{n}_{i}", state) for n, state in ((1, first), (2, second)) for i in range(3)]
+        (notes / "queue").write_text("".join(f"{one}|{state}|None|{array.folder.name}+0\n" for one, state in queue))
+
+    see("RUNNING", "COMPLETED")
+    assert job.status() == "running"
+    cancelled.cancel()
+    until(lambda: "--quiet 71_2 72_2" in calls(notes))
+    see("NODE_FAIL", "RUNNING")
+    until(job.done)
+    assert "its node failed, Slurm job 71_0 is NODE_FAIL" in str(job.exception())
+    assert taken_later.status() == "pending"
 
 
 def test_a_job_submits_jobs_of_their_own(tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
