@@ -213,6 +213,34 @@ def test_what_slurm_refuses_is_said_at_once(tmp_path: Path, infra: dict[str, Any
     assert not (folder / "job.json").exists()
 
 
+DEAF_SBATCH = """#!/bin/sh
+answer=$("{sbatch}" "$@") || exit
+if mkdir "{first}"; then echo "sbatch: error: Socket timed out on send/recv operation" >&2; exit 1; fi
+echo "$answer"
+"""
+
+
+def test_a_submission_whose_answer_is_lost_is_taken_twice(
+    tmp_path: Path, infra: dict[str, Any], slurm: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sbatch = tmp_path / "bin" / "sbatch"
+    sbatch.parent.mkdir()
+    sbatch.write_text(DEAF_SBATCH.format(sbatch=slurm.clients / "sbatch", first=tmp_path / "first"))
+    sbatch.chmod(0o755)
+    points = gated(tmp_path, infra, 3)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", f"{sbatch.parent}{os.pathsep}{os.environ['PATH']}")
+        submit(points)
+    second = slurm_id(points[0]).partition("_")[0]
+    until(lambda: all(point.attempts() for point in points))
+    until(lambda: second not in slurm.run("squeue", "--noheader", "--format=%A").stdout)
+    time.sleep(5)  # whoever watches asks again after two seconds
+    assert {point.infra.status() for point in points} == {"running"}
+    (tmp_path / "gate").touch()
+    assert [point.run() for point in points] == [0, 2, 4]
+    assert [point.attempts() for point in points] == [1, 1, 1]
+
+
 def test_a_refused_submission_leaves_what_was_stored(tmp_path: Path, infra: dict[str, Any]) -> None:
     point = Point(x=1, marks=tmp_path, infra=infra | {"cluster": None})
     assert point.run() == 2
