@@ -203,7 +203,7 @@ class ScheduledArray(TrackedArray):
         try:
             lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
         except OSError:
-            return f"no log in {log}"
+            return f"no log in {log}: do the nodes see this folder?"
         return f"{log} ends with: {' / '.join(lines[-_TAIL:]) or 'nothing'}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -142,6 +143,22 @@ def test_a_call_that_leaves_with_exit_code_0_has_not_completed(node: Node) -> No
     assert jobs[1].result() == 2, "the others go on"
     with pytest.raises(JobFailed, match="its process ended with exit code 0 on"):
         jobs[0].result()
+
+
+def test_a_worker_says_why_it_cannot_go_on(node: Node) -> None:
+    [job] = node.submit([Call(fill_the_disk)])
+    assert node.run() == 1
+    with pytest.raises(JobFailed, match=r"exit code 1 on .*: \[Errno 28\] No space left on device"):
+        job.result()
+
+
+def fill_the_disk() -> None:
+    """As far as this process can tell."""
+
+    def symlink(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    os.symlink = symlink  # type: ignore[assignment]
 
 
 class NoteLoss:

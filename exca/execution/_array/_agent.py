@@ -235,7 +235,8 @@ class Agent:
         if code == -signal.SIGKILL and oom_kills() > self._oom_kills:
             self._oom_kills = oom_kills()
             return f"{reason}, probably out of memory: the kernel has just killed for memory on {os.uname().nodename}"
-        return f"{reason} on {os.uname().nodename}"
+        problems = [line.partition(" ")[2] for line in self._said if line.startswith("problem ")]
+        return ": ".join([f"{reason} on {os.uname().nodename}", *problems])
 
     def _begin_anew(self) -> int:
         """Ask the scheduler to start this worker again."""

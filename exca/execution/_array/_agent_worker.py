@@ -22,7 +22,7 @@ class Worker:
 
     ``begin 3`` and ``end completed`` frame each call, ``done`` says that none is left, ``left`` that the others are
     for whoever comes next. When the agent has handed on the scheduler's warning, ``warned`` says that it arrived,
-    ``saved`` or ``cannot save`` what the call made of it.
+    ``saved`` or ``cannot save`` what the call made of it. ``problem ...`` says why the worker itself cannot go on.
 
     Parameters
     ----------
@@ -60,6 +60,9 @@ class Worker:
                 self._listen()  # the call may have had handlers of its own
         except Interrupted:
             self._leaving = True
+        except OSError as error:  # not even the end of a call can be written
+            self._report(f"problem {' '.join(str(error).split())}")
+            raise
         for number in self._signals:  # Python would let them kill it while it shuts down
             signal.signal(number, signal.SIG_IGN)
         if self._leaving:
