@@ -24,7 +24,7 @@ The tree (a leaf also inherits the builtin a user would catch)::
         |   +-- JobCancelled
         |   +-- JobNotStarted                 its queue died first; nothing of it was computed
         +-- RepeatedTasks (ValueError)        one computation twice in a job array
-        +-- NotSubmitted (RuntimeError)       a job of a batch that was not submitted yet
+        +-- NotSubmitted (RuntimeError)       a job of a batch that was not submitted yet, or no job
         +-- WrongNumberOfResults (ValueError) a map's method gave more or fewer results than it took items
         +-- SubmissionFailed (OSError)        the scheduler or queue did not take the jobs
             +-- SchedulerRefused              it takes none like these: its own words say why
@@ -161,7 +161,7 @@ class JobNotStarted(JobFailed):
 
 
 class NotSubmitted(ExecutionError, RuntimeError):
-    """A job of a batch was asked for something before the batch was submitted."""
+    """A job of a batch was asked for something before the batch was submitted; or no job was to be cancelled."""
 
 
 class RepeatedTasks(ExecutionError, ValueError):

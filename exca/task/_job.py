@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from exca import execution
-from exca.errors import JobFailed
+from exca.errors import JobFailed, NotSubmitted
 from exca.policy import Status
 from exca.task._note import read_note
 
@@ -25,9 +25,16 @@ class TaskJob:
     The result is read from the store, so that it is there even when the job's own folder is gone.
     """
 
-    def __init__(self, task: Task, handle: execution.Job | None) -> None:
+    def __init__(self, task: Task, handle: execution.Job | None = None) -> None:
         self._task = task
-        self.handle = handle
+        self._handle = handle
+
+    @property
+    def handle(self) -> execution.Job | None:
+        """The executor's part, found once it is there: another process may be about to submit the computation."""
+        if self._handle is None:
+            self._handle = self._task.tracker.find_job()
+        return self._handle
 
     @property
     def job_id(self) -> str:
@@ -97,7 +104,8 @@ class TaskJob:
             return self.handle.result()
         outcome = entry.outcome()
         if outcome is None:
-            error = None if self.handle is None else self.handle.exception()
+            handle = self.handle
+            error = None if handle is None else handle.exception()
             if error is not None:
                 raise error
             raise JobFailed(f"the result of {self._task.uid} is gone from {entry.path}; call the method to recompute")
@@ -116,9 +124,20 @@ class TaskJob:
         return None
 
     def cancel(self) -> None:
-        """End the job if it has not ended."""
-        if self.handle is not None and not self.handle.done():
-            self.handle.cancel()
+        """End the job if it has not ended.
+
+        Raises
+        ------
+        NotSubmitted
+            if it is no job, but computed by a process that called the method.
+        """
+        handle, entry = self.handle, self._task.entry
+        if handle is not None and not handle.done():
+            handle.cancel()
+        elif entry is not None and self.status() == "running":
+            raise NotSubmitted(
+                f"{self._task.uid} is no job, but computed by {entry.watch().holder()}: end that process"
+            )
 
     def stdout(self) -> str | None:
         """What the job printed; None if it ran in this process or its log is gone."""

@@ -17,9 +17,10 @@ from exca.store import Entry
 if TYPE_CHECKING:
     from exca.task._task import Task
 
-__all__ = ["JobNote", "SubmissionNotes", "read_note"]
+__all__ = ["JobNote", "SubmissionNotes", "log_folder", "read_note"]
 
 _NAME = "job.json"
+_LINK = "submitit"
 _LOG = logging.getLogger(__name__)
 
 
@@ -32,19 +33,32 @@ def read_note(entry: Entry) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
+def log_folder(entry: Entry) -> Path | None:
+    """Folder of the log files of the job that was submitted last; None if there was none."""
+    if entry.path is None:
+        return None
+    try:  # the link rather than job.json: no file to open for each of a thousand tasks
+        return Path(os.path.normpath(entry.path / os.readlink(entry.path / _LINK)))
+    except OSError:
+        return None
+
+
 class SubmissionNotes:
     """Writes ``job.json`` of what is about to be submitted, and takes it back if the submission fails."""
 
     def __init__(self) -> None:
-        self._written: list[tuple[Entry, str | None]] = []  # and what stood there before
+        self._written: list[tuple[Entry, str | None, Path | None]] = []  # and the note and the link of before
 
     def __enter__(self) -> SubmissionNotes:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        for entry, before in self._written if kind is not None else ():
+        for entry, before, logs in self._written if kind is not None else ():
             try:
-                entry.remove_note("submitit")
+                if logs is None:
+                    entry.remove_note(_LINK)
+                else:
+                    entry.link(_LINK, logs)
                 if before is None:
                     entry.remove_note(_NAME)
                 else:
@@ -63,7 +77,7 @@ class SubmissionNotes:
         entry, paths = task.entry, job.paths
         if entry is None or entry.path is None or paths is None:
             return
-        self._written.append((entry, entry.read_note(_NAME)))
+        self._written.append((entry, entry.read_note(_NAME), log_folder(entry)))
         try:
             _note(task, entry, entry.path, job.job_id, paths)
         except OSError as error:
@@ -80,7 +94,7 @@ def _note(task: Task, entry: Entry, folder: Path, job_id: str, paths: execution.
         "job_folder": os.path.relpath(paths.folder, folder),  # relative: cache folders get moved
     }
     entry.write_note(_NAME, json.dumps(data, indent=1))
-    entry.link("submitit", paths.folder)
+    entry.link(_LINK, paths.folder)
     os.symlink(os.path.relpath(folder, paths.folder), paths.stored)
     if paths.code.exists():
         entry.link("code", paths.code.resolve())
@@ -91,6 +105,7 @@ class JobNote:
 
     def __init__(self, task: Task, entry: Entry, *, keep: bool) -> None:
         self._task = task
+        self._uid = task.uid  # as it is before the method may change the config
         self._entry = entry
         self._keep = keep
         self._started = time.time()
@@ -107,7 +122,7 @@ class JobNote:
         cls = self._task.method.owner
         data = read_note(self._entry) if self._keep else {}
         return data | {
-            "uid": self._task.uid,
+            "uid": self._uid,
             "state": state,
             "error": None if error is None else f"{type(error).__name__}: {error}",
             "started": self._started,

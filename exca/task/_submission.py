@@ -49,7 +49,6 @@ def submit_all(tasks: Sequence[Task], max_workers: int | None = None) -> None:
         if step.action is Action.CANCEL_AND_RECOMPUTE:
             task.tracker.cancel()
         if step.action in (Action.COMPUTE, Action.RECOMPUTE, Action.CANCEL_AND_RECOMPUTE):
-            task.mark_acted()
             todo.append((task, step.replace))
     submit_calls(todo, max_workers)
 
@@ -80,6 +79,8 @@ def _submit_array(executor: execution.Executor, members: Sequence[tuple[Task, Re
             handles = executor.submit([_call_of(task, replace) for task, replace in mine], announce)
         for (task, replace), handle in zip(mine, handles, strict=True):
             task.tracker.adopt(handle, replacing=replace is not Replace.NOTHING)
+        for task, _ in members:
+            task.mark_acted()  # a refused submission would have raised
 
 
 def _claim_for_submission(task: Task, claims: contextlib.ExitStack, replace: Replace) -> bool:
@@ -87,7 +88,7 @@ def _claim_for_submission(task: Task, claims: contextlib.ExitStack, replace: Rep
     entry = task.entry
     if entry is None or task.settings.cluster in _IN_PROCESS:
         return True
-    prepare(task, entry, replace)
+    prepare(task, entry)
     claim = entry.claim()
     if claim is not None:
         claims.callback(claim.release)
@@ -106,6 +107,7 @@ def _call_of(task: Task, replace: Replace) -> execution.Call:
 
 
 def _run_here(task: Task, replace: Replace) -> Any:
+    task.mark_acted()
     value = compute(task, replace)
     task.remember(value)
     return value if task.entry is None else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +18,7 @@ from exca.task._computation import Computation
 from exca.task._computing import call, compute, running_here
 from exca.task._job import TaskJob
 from exca.task._method import Method, TaskSettings
-from exca.task._note import read_note
+from exca.task._note import log_folder, read_note
 from exca.task._submission import submit_all, submit_calls
 from exca.task._tracking import Tracker
 
@@ -154,7 +153,6 @@ class Task(Computation):
         return self.tracker.known_job()
 
     def _submit(self, replace: Replace) -> None:
-        self._acted = True
         submit_calls([(self, replace)], max_workers=None)
 
     def clear(self) -> None:
@@ -176,12 +174,7 @@ class Task(Computation):
 
     def log_folder(self) -> Path | None:
         """Folder of the log files of this computation's job; None if it ran in its caller's process."""
-        if self.entry is None or self.entry.path is None:
-            return None
-        try:  # the link rather than job.json: no file to open for each of a thousand tasks
-            return Path(os.path.normpath(self.entry.path / os.readlink(self.entry.path / "submitit")))
-        except OSError:
-            return None
+        return None if self.entry is None else log_folder(self.entry)
 
     def planned(self) -> Plan:
         """What `submit_all` would do for this computation now."""

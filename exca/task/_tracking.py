@@ -50,8 +50,16 @@ class Tracker:
     def known_job(self) -> TaskJob:
         """The job, if it was submitted by whomever; else one without an executor's part."""
         if self.job is None:
-            self.job = TaskJob(self._task, None if self._task.entry is None else self._submitted_job())
+            self.job = TaskJob(self._task)
         return self.job
+
+    def find_job(self) -> execution.Job | None:
+        """The job that was submitted for this uid last, by whomever, if its folder is still there."""
+        path = self._task.log_folder()
+        try:
+            return None if path is None else execution.job_from_folder(path)
+        except FileNotFoundError:  # logs may be deleted at any time
+            return None
 
     def cancel(self) -> None:
         """End the job that runs, if there is one."""
@@ -120,16 +128,8 @@ class Tracker:
         return error or JobFailed(f"{self._task.uid} ended without a result")
 
     def _submitted_job(self) -> execution.Job | None:
-        """The job that was submitted for this uid, by this or another process, if its folder is still there."""
-        if self.job is not None and self.job.handle is not None:
-            return self.job.handle
-        path = self._task.log_folder()
-        if path is None:
-            return None
-        try:
-            return execution.job_from_folder(path)
-        except FileNotFoundError:  # logs may be deleted at any time
-            return None
+        """The job that this process knows, else the one that the uid folder leads to."""
+        return self.find_job() if self.job is None else self.job.handle
 
     def wait(self, entry: Entry) -> None:
         """Return when the running computation has ended, whoever runs it."""

@@ -46,7 +46,7 @@ class BatchedJob:
 
     def give_up(self, error: BaseException) -> None:
         """Its batch will never be submitted."""
-        self._why = f"this job was not submitted, as its batch was left by {error!r}"
+        self._why = f"this job was not submitted: {error!r}"
 
     @property
     def handle(self) -> execution.Job:
@@ -146,14 +146,15 @@ class UncachedCalls(Computation):
         self._batch = batch
         try:
             yield jobs
+            self._batch = None
+            jobs.extend(job for _, job in batch)
+            handles = self._executor(max_workers).submit([self._call_of(arguments) for arguments, _ in batch])
         except BaseException as error:
             for _, job in batch:
                 job.give_up(error)
             raise
         finally:
             self._batch = None
-        jobs.extend(job for _, job in batch)
-        handles = self._executor(max_workers).submit([self._call_of(arguments) for arguments, _ in batch])
         for job, handle in zip(jobs, handles, strict=True):
             job.adopt(handle)
 

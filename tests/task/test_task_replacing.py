@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import resource
 import signal
 import threading
@@ -11,9 +13,18 @@ from pathlib import Path
 import numpy as np
 import pydantic
 import pytest
+from computations import Work
 
 import exca
-from exca.errors import CodeChanged, ResultNotStored
+from exca.errors import (
+    CodeChanged,
+    ConfigChanged,
+    DefaultsChanged,
+    JobCancelled,
+    NotSubmitted,
+    ResultNotStored,
+    SubmissionFailed,
+)
 from exca.task._computing import compute
 
 
@@ -156,3 +167,117 @@ def test_a_value_that_cannot_be_copied_is_given_but_not_kept(make: tp.Callable[.
     config = Fickle(infra={"keep_in_ram": True})
     make(threading.Lock)
     assert config.run() is not config.run()
+
+
+def test_a_retry_does_not_replace_what_was_stored_while_it_computed(make: tp.Callable[..., Fickle]) -> None:
+    with pytest.raises(ValueError, match="first"):
+        make(ValueError("first")).run()
+
+    def another_is_faster() -> str:
+        task = make().infra.bound_task()
+        assert task.entry.write_value("another's", task.facts(), replace=False)
+        return "mine"
+
+    assert make(functools.partial(another_is_faster), mode="retry").run() == "another's"
+    assert make().run() == "another's"
+
+
+@pytest.mark.parametrize("mode", ["force", "retry"])
+def test_a_damaged_record_is_replaced(make: tp.Callable[..., Fickle], mode: str) -> None:
+    config = make(1)
+    config.run()
+    folder = config.infra.uid_folder()
+    assert folder is not None
+    (folder / "result.json").write_text("{")
+    assert make(2, mode=mode).run() == 2
+    assert make().run() == 2
+
+
+def configure(default: int, answer: tp.Callable[[int], tp.Any], folder: Path, **infra: tp.Any) -> tp.Any:
+    class Trained(pydantic.BaseModel):
+        epochs: int = default
+        infra: exca.TaskInfra = exca.TaskInfra(code_change="ignore")
+
+        @infra.apply
+        def run(self) -> tp.Any:
+            return answer(self.epochs)
+
+    return Trained(infra={"folder": folder, **infra})
+
+
+def out_of_memory(epochs: int) -> None:
+    raise MemoryError(f"of {epochs} epochs")
+
+
+def test_a_default_that_changed_is_noticed_after_a_recomputation_that_failed(tmp_path: Path) -> None:
+    configure(10, str, tmp_path).run()
+    for infra in ({}, {"mode": "force"}, {}):
+        with pytest.raises(MemoryError if infra else DefaultsChanged):
+            configure(20, out_of_memory, tmp_path, **infra).run()
+    assert configure(10, str, tmp_path).run() == "10"
+    assert configure(20, str, tmp_path, mode="force").run() == "20"
+    assert configure(20, str, tmp_path).run() == "20"
+    with pytest.raises(DefaultsChanged):
+        configure(10, str, tmp_path).run()
+
+
+def test_manifests_speak_of_the_failure_that_was_stored_last(tmp_path: Path) -> None:
+    for default, infra in ((10, {}), (20, {"mode": "retry"})):
+        with pytest.raises(MemoryError, match=str(default)):
+            configure(default, out_of_memory, tmp_path, **infra).run()
+    with pytest.raises(DefaultsChanged):
+        configure(10, out_of_memory, tmp_path).run()
+
+
+def test_a_refused_submission_has_not_used_up_the_mode(make: tp.Callable[..., Fickle], tmp_path: Path) -> None:
+    make(1).run()
+    forced = make(2, cluster="local", mode="force")
+    (tmp_path / "cache" / "logs").touch()  # stands for whatever refuses it
+    with pytest.raises(SubmissionFailed):
+        forced.run()
+    (tmp_path / "cache" / "logs").unlink()
+    forced.run()
+    assert forced.infra.job().paths is not None
+
+
+class Mutable(pydantic.BaseModel):
+    """Changes itself while it is computed."""
+
+    rows: list[int] = [1]
+    fails: bool = True
+    infra: exca.TaskInfra = exca.TaskInfra()
+
+    @infra.apply
+    def run(self) -> int:
+        self.rows.append(2)
+        if self.fails:
+            raise ValueError("the user's own error")
+        return len(self.rows)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_method_that_changes_its_config(tmp_path: Path, fails: bool) -> None:
+    expected = (ValueError, "the user's own error") if fails else (ConfigChanged, "changed in place")
+    for _ in range(2):
+        with pytest.raises(expected[0], match=expected[1]):
+            Mutable(fails=fails, infra={"folder": tmp_path}).run()
+    folder = Mutable(fails=fails, infra={"folder": tmp_path}).infra.uid_folder()
+    assert folder is not None
+    assert json.loads((folder / "job.json").read_text())["state"] == "failed"
+
+
+def test_a_job_is_found_once_another_process_has_submitted_it(tmp_path: Path) -> None:
+    mine, other = (Work(seconds=60, infra={"folder": tmp_path, "cluster": "local"}) for _ in range(2))
+    entry = other.infra.bound_task().entry
+    entry.prepare({})
+    claim = entry.claim()  # it is about to submit
+    job = mine.infra.job()
+    assert (job.paths, job.job_id) == (None, "")
+    with pytest.raises(NotSubmitted, match="no job, but computed by"):
+        job.cancel()
+    claim.release()
+    assert other.infra.job().job_id == job.job_id
+    assert job.paths is not None
+    job.cancel()
+    with pytest.raises(JobCancelled):
+        mine.run()
