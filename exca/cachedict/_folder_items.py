@@ -270,8 +270,8 @@ class FolderItems:
         if values is None:
             return None
         if self._kept is not None:
-            for key in keys:
-                self._kept.keep_parsed(key, values[key], spots[key][0], epoch)
+            sequences = [spots[key][0] for key in values]
+            self._kept.keep_parsed(zip(values, values.values(), sequences, strict=True), epoch)
         return [values[key] for key in keys]
 
     def _decode_many(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import marshal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from exca.store import is_immutable
@@ -62,19 +62,26 @@ class KeptValues:
             return
         self.values[key] = (copier, value, sequence, epoch)
 
-    def keep_parsed(self, key: str, value: Any, sequence: int, epoch: int) -> None:
-        """Keep a value that was just parsed, as bytes: nothing but plain dicts, lists, strings and numbers.
+    def keep_parsed(self, items: Iterable[tuple[str, Any, int]], epoch: int) -> None:
+        """Keep values that were just parsed, as bytes: nothing but plain dicts, lists, strings and numbers.
 
         Making them and loading them takes a third of the time of copies of the containers, which also keep the garbage
         collector busy; with pickle it is half as much again (0.6 and 0.8 us for a small dict, instead of 0.4 and 0.6).
+
+        Parameters
+        ----------
+        items: keys, values and sequence numbers.
+        epoch: in which they were looked up.
         """
-        if type(value) not in _TREES:
-            self.values[key] = (None, value, sequence, epoch)
-            return
-        try:
-            self.values[key] = (marshal.loads, marshal.dumps(value), sequence, epoch)
-        except ValueError:  # nested as deeply as JSON can be: then it is read again
-            self.values.pop(key, None)
+        kept = self.values
+        for key, value, sequence in items:
+            if type(value) not in _TREES:
+                kept[key] = (None, value, sequence, epoch)
+                continue
+            try:
+                kept[key] = (marshal.loads, marshal.dumps(value), sequence, epoch)
+            except ValueError:  # nested as deeply as JSON can be: then it is read again
+                kept.pop(key, None)
 
     def keep_written(self, key: str, value: Any, sequence: int, epoch: int) -> None:
         """Keep a value that was just stored, if it certainly is what would be read back; others are read once."""
