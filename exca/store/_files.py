@@ -100,7 +100,7 @@ def _link_first(temporary: str, target: str) -> bool:
     try:
         os.link(temporary, target)
     except FileExistsError:
-        return False
+        return os.path.samefile(temporary, target)  # over NFS, a link whose answer was lost is made a second time
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
             raise

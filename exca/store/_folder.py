@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,8 @@ from exca.store._records import FORMAT, parse_record
 from exca.store._values import NotSafelyStorable, decode, encode
 
 __all__ = ["FolderEntry", "FolderStore"]
+
+_LOG = logging.getLogger(__name__)
 
 INLINE_BYTES: Final = 16_384  # a larger JSON value gets a file of its own, so that reading the status stays cheap
 _RESULT: Final = "result.json"
@@ -138,23 +141,23 @@ class FolderEntry:
     def write_value(self, value: Any, facts: Mapping[str, Any], *, replace: bool) -> bool:
         # docstring inherited
         blobs = FolderBlobs(self._folder, self._permissions)
+        content = b""
         try:
-            record = {
-                "exca": FORMAT,
-                "status": "completed",
-                "facts": dict(facts),
-                **_described_value(value, blobs),
-            }
-            return self._publish_value(record, blobs, replace=replace)
+            described = _described_value(value, blobs)
+            content = _to_bytes({"exca": FORMAT, "status": "completed", "facts": dict(facts), **described})
+            old = self._files_of_current() if replace else []
+            won = publish(self._file(_RESULT), content, self._permissions, replace=replace)
         except BaseException as error:
-            self._discard(blobs.names)
-            if isinstance(error, Exception):
-                raise ResultNotStored(
-                    f"the result was computed but not stored in {self.path}: {type(error).__name__}: {error}. "
-                    "The value is in this error's `value`.",
-                    value,
-                ) from error
-            raise
+            stands = self._is_stored(content)
+            if stands is False:
+                self._clean_up(blobs.names)
+            if not isinstance(error, Exception):
+                raise
+            if not stands:
+                raise self._not_stored(error, value) from error
+            old, won = [], True  # what failed came after the commit
+        self._clean_up([*(old if won else blobs.names), _FAILURE])
+        return won
 
     def write_error(self, error: BaseException, facts: Mapping[str, Any], *, replace: bool) -> bool:
         # docstring inherited
@@ -235,12 +238,30 @@ class FolderEntry:
     def _file(self, name: str) -> str:
         return os.path.join(self._folder, name)
 
-    def _publish_value(self, record: dict[str, Any], blobs: FolderBlobs, *, replace: bool) -> bool:
-        old = self._files_of_current() if replace else []
-        won = publish(self._file(_RESULT), _to_bytes(record), self._permissions, replace=replace)
-        self._discard(old if won else blobs.names)
-        remove_quietly(self._file(_FAILURE))
-        return won
+    def _is_stored(self, content: bytes) -> bool | None:
+        """Whether that record stands; None if that cannot be known, so that its files must be left alone."""
+        try:
+            with open(self._file(_RESULT), "rb") as stream:
+                return bool(content) and stream.read() == content
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return False
+        except OSError:
+            return None
+
+    def _not_stored(self, error: Exception, value: Any) -> ResultNotStored:
+        return ResultNotStored(
+            f"the result was computed but not stored in {self.path}: {type(error).__name__}: {error}. "
+            "The value is in this error's `value`.",
+            value,
+        )
+
+    def _clean_up(self, names: list[str]) -> None:
+        """Remove what does not count any more; where that fails, it is in nobody's way."""
+        for name in names:
+            try:
+                self._discard([name])
+            except OSError as error:
+                _LOG.warning("%s is not needed any more and could not be removed: %s", self._file(name), error)
 
     def _files_of_current(self) -> list[str]:
         try:

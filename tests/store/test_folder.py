@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import pathlib
@@ -130,6 +131,73 @@ def test_what_was_replaced_leaves_no_file(entry: FolderEntry) -> None:
     assert sorted(path.suffix for path in entry.path.iterdir()) == [".json", ".npy", ".yaml"]
     entry.write_error(KeyError("x"), {}, replace=True)
     assert sorted(path.name for path in entry.path.iterdir()) == ["failure.json", "uid.yaml"]
+
+
+_INTERRUPTS = {"ctrl_c": KeyboardInterrupt(), "disk": OSError(errno.EIO, "Input/output error")}
+
+
+@pytest.mark.parametrize("interrupt", list(_INTERRUPTS))
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("place", ["_files", "_folder"])  # the temporary name of the commit; what it took the place of
+def test_what_fails_after_the_commit_leaves_the_committed_value_whole(
+    entry: FolderEntry, interrupt: str, replace: bool, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if replace:
+        entry.write_value(np.zeros(5), {}, replace=False)
+    else:
+        entry.write_error(KeyError("of before"), {}, replace=False)
+
+    def interrupted(path: str) -> None:
+        raise _INTERRUPTS[interrupt]
+
+    monkeypatch.setattr(f"exca.store.{place}.remove_quietly", interrupted)
+    if interrupt == "ctrl_c" and not (replace and place == "_files"):  # a commit that replaces leaves no such name
+        with pytest.raises(KeyboardInterrupt):
+            entry.write_value(np.ones(5), {}, replace=replace)
+    else:
+        assert entry.write_value(np.ones(5), {}, replace=replace)
+    monkeypatch.undo()
+    assert entry.status() == "completed"
+    assert load(entry).tolist() == [1] * 5
+
+
+def test_an_interrupt_before_the_commit_leaves_the_old_value_and_no_file(
+    entry: FolderEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry.write_value(np.zeros(5), {}, replace=False)
+
+    def interrupted(*_: object, **__: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("exca.store._folder.publish", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        entry.write_value(np.ones(5), {}, replace=True)
+    assert load(entry).tolist() == [0] * 5
+    assert len(list(entry.path.glob("value-*"))) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+def test_a_failure_of_somebody_else_in_a_sticky_folder_costs_no_value(entry: FolderEntry) -> None:
+    entry.write_error(KeyError("of before"), {}, replace=False)
+    entry.path.chmod(0o1777)
+    stored = "entry.write_value(list(range(9000)), {}, replace=False)"
+    said = _as_nobody(entry, f"(__import__('logging').disable(), {stored}, sum(entry.load(entry.outcome())))")
+    assert said == f"(None, True, {sum(range(9000))})"
+    assert (entry.path / "failure.json").exists()
+
+
+def test_a_commit_whose_answer_was_lost_on_the_way_is_this_writers_own(
+    entry: FolderEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+
+    def repeated(source: str, target: str) -> None:  # what a client of NFS does
+        link(source, target)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", repeated)
+    assert entry.write_value(np.ones(2), {}, replace=False)
+    assert load(entry).tolist() == [1, 1]
 
 
 def test_incident_08_a_folder_in_the_place_of_a_record_is_named(entry: FolderEntry) -> None:
