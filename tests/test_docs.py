@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,24 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_into_a_page_lead_to_a_heading(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", page.read_text()):
+        assert anchor in anchors((page.parent / target) if target else page), f"{target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """What the headings of a page are called in links, as the sites that render it do."""
+    code_left_out = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ +(.+)$", code_left_out, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_page_is_linked_from_the_readme(page: Path) -> None:
+    assert page == ROOT / "README.md" or f"({page.relative_to(ROOT)})" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_blocks_compile(page: Path) -> None:
     for block in blocks(page):
         if block.language == "python":
@@ -80,9 +99,10 @@ def test_reference_has_every_field_of_an_infra() -> None:
 
 
 def test_reference_has_every_error_with_its_builtin() -> None:
-    rows = dict(
-        re.findall(r"^\| `(\w+)` \| `(\w+)` \|", (ROOT / "docs" / "reference" / "errors.md").read_text(), re.M)
-    )
+    page = (ROOT / "docs" / "reference" / "errors.md").read_text()
+    table = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", page, re.MULTILINE)
+    rows = dict(table)
+    assert len(rows) == len(table), "each error has one row"
     for name in exca.errors.__all__:
         error = getattr(exca.errors, name)
         if not any(getattr(exca.errors, other).__mro__[1] is error for other in exca.errors.__all__):
@@ -98,3 +118,32 @@ def test_reference_has_the_functions_of_the_hydra_room_with_their_parameters(nam
     documented = [parameter.partition("=")[0].strip() for parameter in row[1].split(",")]
     parameters = inspect.signature(getattr(exca.hydra, name)).parameters
     assert [parameter.lower() for parameter in documented] == list(parameters)
+
+
+def parameters_of(function: Callable[..., object]) -> list[str]:
+    """The parameters of a function or method, as a call is written in the documentation."""
+    parameters = list(inspect.signature(function).parameters.values())
+    named = [f"**{each.name}" if each.kind is each.VAR_KEYWORD else each.name for each in parameters]
+    return [name for name in named if name not in ("self", "cls")]
+
+
+@pytest.mark.parametrize("name", exca.helpers.__all__)
+def test_reference_has_the_helpers_with_their_parameters(name: str) -> None:
+    page = (ROOT / "docs" / "reference" / "helpers.md").read_text()
+    row = re.search(rf"^\| \[`{name}(?:\((.*?)\))?`\]\(#", page, re.MULTILINE)
+    assert row is not None
+    assert re.search(rf"^## .*\b{name}\b", page, re.MULTILINE)
+    if row[1] is not None:
+        documented = [word.partition("=")[0].strip() for word in row[1].split(",") if word.strip() != "*"]
+        assert documented == parameters_of(getattr(exca.helpers, name))
+
+
+def test_reference_has_the_methods_of_a_confdict_with_their_parameters() -> None:
+    page = (ROOT / "docs" / "reference" / "confdict.md").read_text()
+    own = [name for name in vars(exca.ConfDict) if not name.startswith("_") and name not in ("get", "setdefault")]
+    assert len(own) > 8
+    for name in own:
+        row = re.search(rf"^\| `(?:ConfDict\.)?{name}\((.*?)\)`", page, re.MULTILINE)
+        assert row is not None, name
+        documented = [word.partition("=")[0].strip() for word in re.sub(r"\(\)", "", row[1]).split(",") if word]
+        assert documented == parameters_of(getattr(exca.ConfDict, name)), name
