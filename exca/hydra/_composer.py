@@ -26,8 +26,10 @@ from ._parsing import parse
 
 __all__ = ["Composer", "record", "written_texts"]
 
-_RECORDS = ("hydra.runtime", "hydra.overrides", "hydra.job.env_", "hydra.job.override_dirname", "hydra.searchpath")
+_RECORDS = ("hydra.runtime", "hydra.overrides", "hydra.job.env_copy", "hydra.job.override_dirname", "hydra.searchpath")
 """Where Hydra writes by itself: an override below these keys goes the long way."""
+_VARIABLES = "hydra.job.env_set"
+"""Where Hydra puts what ``hydra.job.env_copy`` names, over what the overrides say."""
 
 Load = Callable[[str | None, list[str], RunMode], DictConfig]
 
@@ -96,14 +98,14 @@ class Composer:
         """Return the config for overrides, its ``hydra`` node included."""
         written = parse(texts)
         overrides = self._translate(written)
-        if any(override.key_or_group.startswith(_RECORDS) for override in written):
+        choices, values = self._sorted(overrides)
+        cfg = None if _concerns(written, _RECORDS) else self._base(config_name, mode, choices)
+        if cfg is None or (_concerns(written, _VARIABLES) and cfg.hydra.job.env_copy):
             self.from_the_start += 1
             cfg = self._load(config_name, texts, mode)
             if overrides != written:
                 record(cfg, written)
             return cfg
-        choices, values = self._sorted(overrides)
-        cfg = self._base(config_name, mode, choices)
         try:
             ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
             record(cfg, written)
@@ -142,6 +144,10 @@ class Composer:
         if base is None:
             base = self._bases[key] = self._load(config_name, list(texts), mode)
         return clone(base)
+
+
+def _concerns(overrides: Sequence[Override], keys: str | tuple[str, ...]) -> bool:
+    return any(override.key_or_group.startswith(keys) for override in overrides)
 
 
 def written_texts(overrides: ListConfig) -> list[str]:
