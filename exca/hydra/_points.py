@@ -101,9 +101,9 @@ class _PointReader:
         self._shortcut = Shortcut(composer.own, master, self._schema)
 
     def read(self, overrides: list[str], number: int) -> _Reading:
-        data = self._shortcut.data(overrides)
-        config = None if data is None else model_of(data, self._schema)
-        return (config, {}, []) if config is not None else self._composed(overrides, number)
+        found = self._shortcut.point(overrides)
+        config = None if found is None else model_of(found[0], self._schema)
+        return (config, found[1], []) if found and config is not None else self._composed(overrides, number)
 
     def _composed(self, overrides: list[str], number: int) -> _Reading:
         try:

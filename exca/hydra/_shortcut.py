@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.types import Override
+from hydra.core.utils import env_override
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -28,6 +29,7 @@ from ._schema import Path, Schema
 from ._secrets import is_word, reveal
 from ._text import MISSING
 from ._translation import is_plain_value
+from ._variables import variables_of
 
 __all__ = ["Shortcut"]
 
@@ -47,11 +49,14 @@ class _Base:
         The texts in it that stand for something else, by path.
     config
         The job config without the ``hydra`` node, where something in it is to be resolved.
+    variables
+        What ``hydra.job.env_set`` gives the jobs.
     """
 
     data: dict[str, Any]
     special: Mapping[Path, str]
     config: DictConfig | None
+    variables: dict[str, str]
 
 
 class Shortcut:
@@ -74,8 +79,8 @@ class Shortcut:
         self._bases: dict[tuple[str, ...], _Base | None] = {}
         self._keys: dict[str, bool] = {}
 
-    def data(self, overrides: Sequence[str]) -> dict[str, Any] | None:
-        """Return the plain data of a point, secrets included; None where it is to be composed."""
+    def point(self, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]] | None:
+        """Return the plain data of a point, secrets included, and its variables; None where it is to be composed."""
         values: _Values = []
         rest: list[str] = []
         for text, override in zip(overrides, parse(overrides), strict=True):
@@ -88,7 +93,11 @@ class Shortcut:
         if choices not in self._bases:
             self._bases[choices] = self._base(choices)
         base = self._bases[choices]
-        return None if base is None or not all(_has(base.data, path) for path, _ in values) else _put(base, values)
+        if base is None or not all(_has(base.data, path) for path, _ in values):
+            return None
+        with env_override(base.variables):
+            data = _put(base, values)
+        return None if data is None else (data, base.variables)
 
     def _value(self, override: Override) -> tuple[Path, Any] | None:
         """Return where an override puts which value, if that is all it does."""
@@ -110,9 +119,11 @@ class Shortcut:
             choices, values = self._composer.split(parse(texts))
             if any(not override.is_hydra_override() for override in values):
                 return None
-            config = self._composer.compose(self._name, choices, RunMode.RUN)
-            if config.hydra.job.env_set or any(map(_sets_variables, values)):
-                return None  # values may refer to them
+            settings = [str(override.input_line) for override in values if _sets_variables(override)]
+            config = self._composer.compose(self._name, [*choices, *settings], RunMode.RUN)
+            if any("${" in str(item) for _, item in config.hydra.job.env_set.items_ex(resolve=False)):
+                return None  # of the point
+            variables = variables_of(config)
         except (HydraException, OmegaConfBaseException, InvalidConfig):
             return None  # the long way says why
         data = unresolved(config)
@@ -120,11 +131,11 @@ class Shortcut:
         if any("hydra" in text or "now" in text for text in special.values()):
             return None  # values that each run has its own of
         if not any(text != MISSING for text in special.values()):
-            return _Base(data, special, None)
+            return _Base(data, special, None, variables)
         with open_dict(config):
             config.pop("hydra")
         OmegaConf.copy_cache(from_config=self._master, to_config=config)
-        return _Base(data, special, config)
+        return _Base(data, special, config, variables)
 
 
 def _sets_variables(override: Override) -> bool:

@@ -40,6 +40,7 @@ FILES = {
     "unset": "seed: ???\nnote: ???\n",
     "timed": "note: ${now:%Y}\n",
     "numbered": "note: job ${hydra:job.num}\n",
+    "variables": "hydra: {job: {env_set: {SHORTCUT_TEST: there}}}\nnote: '${oc.env:SHORTCUT_TEST}'\n",
     "exp/one": "# @package _global_\ndefaults: [{override /model: conv}]\nlayers: [1]\n",
     "model/wide": "name: transformer\ndim: 512\n",
 }
@@ -96,6 +97,7 @@ def _outcome(read: Any, point: list[str]) -> Any:
         pytest.param("unset", 1, marks=pytest.mark.slow),
         pytest.param("timed", 0, marks=pytest.mark.slow),
         ("numbered", 0),
+        pytest.param("variables", 12, marks=pytest.mark.slow),
     ],
 )
 def test_points_are_what_they_would_be_composed(conf: Path, name: str, short: int) -> None:
@@ -108,8 +110,8 @@ def test_points_are_what_they_would_be_composed(conf: Path, name: str, short: in
                 assert identify(made) == identify(expected)
                 assert made.model_fields_set == expected.model_fields_set
     shortcut = Shortcut(loader.composer, master, loader.schema)
-    assert sum(shortcut.data(point) is not None for point in POINTS) >= short
-    assert (short > 0) == any(shortcut.data(point) is not None for point in POINTS)
+    assert sum(shortcut.point(point) is not None for point in POINTS) >= short
+    assert (short > 0) == any(shortcut.point(point) is not None for point in POINTS)
 
 
 def test_points_share_nothing_that_one_may_change(conf: Path) -> None:
