@@ -30,7 +30,7 @@ from exca.execution._listing import Selection
 __all__ = ["take_snapshot"]
 
 _LARGEST_MB = 200
-_TRIES = 5  # for code that is edited while it is copied
+_TRIES = 5  # for code that is edited while it is copied, and for copies that are damaged at once
 _TREE, _MANIFEST = "tree", "manifest.json"
 _DIGEST_LENGTH = 24  # hexadecimal digits: 96 bits
 
@@ -69,23 +69,39 @@ def take_snapshot(parts: Sequence[Part], selection: Selection, root: Path) -> Pa
     Raises
     ------
     InvalidInfra: the patterns let nothing through, or there is too much to be code.
+    SubmissionFailed: the code changes all the time, or the disk does not keep the copy.
     OSError: the code cannot be read, or the copy not written.
     """
     for _ in range(_TRIES):
         pieces = _read_pieces(parts, selection)
         name = _name(pieces)
         try:
-            for number in itertools.count():
-                folder = root / (f"{name}-{number}" if number else name)
-                if not folder.exists():
-                    _create(folder, pieces, parts)
-                if _is_intact(folder, pieces):
-                    with contextlib.suppress(OSError):
-                        os.utime(folder)  # who tidies up sees that it is in use
-                    return folder / _TREE
+            folder = _find_or_create(root, name, pieces, parts)
         except _EditedError:
             continue
+        with contextlib.suppress(OSError):
+            os.utime(folder)  # who tidies up sees that it is in use
+        return folder / _TREE
     raise SubmissionFailed(f"{', '.join(str(part.source) for part in parts)}: the code changes while it is copied")
+
+
+def _find_or_create(root: Path, name: str, pieces: dict[str, Piece], parts: Sequence[Part]) -> Path:
+    """The first of the snapshots of this content that is as it was; those that were damaged are passed over."""
+    created = 0
+    for number in itertools.count():
+        folder = root / (f"{name}-{number}" if number else name)
+        if not folder.exists():
+            _create(folder, pieces, parts)
+            created += 1
+        damaged = _find_damage(folder, pieces)
+        if damaged is None:
+            return folder
+        if created == _TRIES:
+            raise SubmissionFailed(
+                f"{folder}: the copy of the code is not what has just been written ({damaged} differs, for one): "
+                "something changes it, or its disk does not keep files; choose another folder for the jobs"
+            )
+    raise AssertionError("the count has no end")
 
 
 def _read_pieces(parts: Sequence[Part], selection: Selection) -> dict[str, Piece]:
@@ -127,10 +143,17 @@ def _read_piece(path: Path, source: Path, status: os.stat_result) -> Piece:
     aim = os.path.normpath(path.parent / text)
     if not Path(aim).is_relative_to(source):
         text = aim  # from its place in the copy, the way there would be another
-    return Piece(path, text, hashlib.sha256(os.fsencode(text)).hexdigest(), 0)
+    return Piece(path, text, _digest_of_link(text), 0)
+
+
+def _digest_of_link(text: str) -> str:
+    return hashlib.sha256(os.fsencode(text)).hexdigest()
 
 
 def _digest(path: Path) -> str:
+    """The digest of a file's content, or of where a symlink leads."""
+    if path.is_symlink():
+        return _digest_of_link(os.readlink(path))
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -204,20 +227,23 @@ def _newest(root: Path) -> dict[str, Path]:
     return {digest: path for digest, path in files.items() if not path.is_symlink()}
 
 
-def _is_intact(folder: Path, pieces: Collection[str]) -> bool:
-    """Whether nothing was changed or removed since, by a job or by whatever tidies the disk up."""
+def _find_damage(folder: Path, pieces: Collection[str]) -> str | None:
+    """A file that was changed or removed since, by a job or by whatever tidies the disk up; None if none was."""
     copies = _read_manifest(folder)
-    return copies.keys() == set(pieces) and all(
-        _is_as_it_was(folder / _TREE / target, copy) for target, copy in copies.items()
-    )
+    if copies.keys() != set(pieces):
+        return _MANIFEST
+    return next((target for target, copy in copies.items() if not _is_as_it_was(folder / _TREE / target, copy)), None)
 
 
 def _is_as_it_was(path: Path, copy: Copy) -> bool:
+    """Whether a file holds what was copied; it is read only if its time is another, as some disks round it later."""
     try:
         status = path.lstat()
+        if status.st_size != copy.size:
+            return False
+        return status.st_mtime_ns == copy.mtime_ns or _digest(path) == copy.digest
     except OSError:
         return False
-    return (status.st_size, status.st_mtime_ns) == (copy.size, copy.mtime_ns)
 
 
 def _read_manifest(folder: Path) -> dict[str, Copy]:

@@ -15,8 +15,9 @@ import pytest
 from execution_calls import import_and_look, until, wait_for
 from executor_contract import results
 
-from exca.errors import InvalidInfra
+from exca.errors import InvalidInfra, SubmissionFailed
 from exca.execution import Call, CodeCopy, Resources, make_executor
+from exca.execution import _snapshot as snapshot
 from exca.execution._code import Part, find_parts, relocate
 from exca.execution._listing import Selection
 from exca.execution._snapshot import take_snapshot
@@ -155,6 +156,31 @@ def test_a_copy_that_is_not_what_it_was_is_not_used(code: Path, root: Path, how:
     assert second != first
     assert (second / "main.py").read_text() == "1"
     assert take(code, root) == second
+
+
+def test_a_disk_that_rounds_the_times_of_files_keeps_one_copy(code: Path, root: Path) -> None:
+    first = take(code, root)
+    for target in ALL - {"link"}:
+        os.utime(first / target, (1, 1), follow_symlinks=False)
+    assert take(code, root) == first
+    assert len(os.listdir(root)) == 1
+
+
+def test_a_disk_that_does_not_keep_the_copy(code: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = snapshot._place
+
+    def place_badly(piece: snapshot.Piece, path: Path, before: dict[str, Path]) -> snapshot.Copy:
+        copy = place(piece, path, before)
+        if path.name == "main.py":
+            path.unlink()
+        return copy
+
+    monkeypatch.setattr(snapshot, "_place", place_badly)
+    with pytest.raises(SubmissionFailed, match=rf"^{root}/.*: the copy of the code .*\(main.py differs"):
+        take(code, root)
+    assert len(os.listdir(root)) == 5
+    monkeypatch.undo()
+    assert copied(take(code, root)) == ALL, "on another day"
 
 
 def test_jobs_cannot_change_the_copy_by_mistake(code: Path, root: Path) -> None:
