@@ -60,6 +60,10 @@ class Job(Protocol):
         """Ask for its end: not started if it is pending, killed with its child processes if it runs.
 
         Does not wait. Has no effect on a job that has ended.
+
+        Raises
+        ------
+        PermissionError: it is somebody else's.
         """
 
     def stdout(self) -> str | None:

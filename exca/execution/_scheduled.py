@@ -63,12 +63,9 @@ class ScheduledArray(TrackedArray):
 
     def cancel(self, index: int) -> None:
         schedule = self.schedule()
-        if self.paths.take(index, "cancelled"):
-            self.end(index, Verdict(CANCELLED, "cancelled before it started"))
-        elif self.verdict(index) is None:  # the worker's agent, on its node, sees this and ends it
-            self.paths.sentence(index, Verdict(CANCELLED, "cancelled while it ran"))
-        else:
-            return
+        with self._explain_refusal():
+            if not self._condemn(index):  # of a call that runs, its worker's agent, on its node, sees this and ends it
+                return
         if schedule and self._posting.pinned:
             jobs = {*self._jobs_for(schedule, index), self._taker(index)}
             self._watch(schedule).cancel(schedule, sorted(job for job in jobs if job))
@@ -88,7 +85,10 @@ class ScheduledArray(TrackedArray):
             return None
         from exca.execution._slurm import watch_of
 
-        status = os.stat(self.paths.spec)
+        try:
+            status = os.stat(self.paths.spec)
+        except FileNotFoundError:  # the folder has gone
+            return None
         ids = watch_of(status.st_uid).ids_of(self.spec.array, self._orphaned)
         if not ids:
             self._unknown = ids is not None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
 import signal
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 from exca.execution._array._layout import CANCELLED, LOST, NEVER_STARTED, ArrayPaths, JobPaths, Spec, Verdict
 from exca.execution._array._worker import report_lost, update_state
@@ -107,14 +111,41 @@ class TrackedArray:
         return self.paths.verdict(index) or self.end(index, verdict)
 
     def cancel(self, index: int) -> None:
-        """End a call: here if it has not been taken, else by its supervisor."""
-        if self.paths.take(index, "cancelled"):
-            self.end(index, Verdict(CANCELLED, "cancelled before it started"))
-        elif self.verdict(index) is None:
-            self.paths.sentence(index, Verdict(CANCELLED, "cancelled while it ran"))
-            worker = None if self.is_supervised() else self._live_worker(index)
+        """End a call: here if it has not been taken, else by its supervisor.
+
+        Raises
+        ------
+        PermissionError: it is somebody else's.
+        """
+        with self._explain_refusal():
+            if not self._condemn(index) or self.is_supervised():
+                return
+            worker = self._live_worker(index)
             if worker:
-                os.killpg(worker.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it has just ended
+                    os.killpg(worker.pid, signal.SIGKILL)
+
+    def _condemn(self, index: int) -> bool:
+        """Keep a call from being started, or ask whoever runs it to end it; False if there is nothing to end."""
+        try:
+            if self.paths.take(index, "cancelled"):
+                self.end(index, Verdict(CANCELLED, "cancelled before it started"))
+            elif self.verdict(index) is None:
+                self.paths.sentence(index, Verdict(CANCELLED, "cancelled while it ran"))
+            else:
+                return False
+        except FileNotFoundError:  # the folder has gone: there is nobody to be told
+            pass
+        return True
+
+    @contextlib.contextmanager
+    def _explain_refusal(self) -> Iterator[None]:
+        try:
+            yield
+        except PermissionError as error:
+            user = _name_user(self.paths.folder)
+            message = f"not cancelled: the job belongs to {user}, who alone can cancel it"
+            raise PermissionError(error.errno, message, os.fspath(self.paths.folder)) from error
 
     def _last_words(self) -> str:
         try:
@@ -127,6 +158,15 @@ class TrackedArray:
     def _live_worker(self, index: int) -> Stamp | None:
         stamp = self.paths.stamp(self.paths.owner(index) or "nobody")
         return stamp if stamp is not None and stamp.liveness() == "alive" else None
+
+
+def _name_user(folder: Path) -> str:
+    """Whose a folder is."""
+    number = os.stat(folder).st_uid
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # of another machine
+        return f"user {number}"
 
 
 def _age_s(path: os.PathLike[str]) -> float:

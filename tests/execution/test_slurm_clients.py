@@ -160,9 +160,11 @@ def test_a_controller_that_is_away_is_asked_again(tmp_path: Path, notes: Path) -
 
 
 def test_a_submission_that_is_taken_twice(tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Slurm has the jobs of an attempt whose answer was lost; they take the calls, those of the next find them taken."""
+    """The jobs of an attempt whose answer was lost take the calls; those of the next find them taken, and end."""
     monkeypatch.setattr(slurm, "_FIRST_PAUSE_S", 0.0)
-    (notes / "refusal").write_text("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation")
+    (notes / "refusal").write_text(
+        "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"
+    )
     [job, taken_later, cancelled] = submit(tmp_path, 3)
     [posting] = (tmp_path / "logs").glob("*/posting.json")
     array = ArrayPaths(posting.parent)

@@ -5,16 +5,21 @@ from __future__ import annotations
 import dataclasses
 import os
 import pickle
+import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from execution_calls import double
 
-from exca.errors import JobFailed, UntrustedResult
+from exca.errors import JobCancelled, JobFailed, UntrustedResult
 from exca.execution import Call, Job, JobPaths, job_from_folder
 from exca.execution._array._layout import ArrayPaths, Spec, Verdict
+from exca.execution._array._schedule import Posting
 from exca.execution._queued import QueuedJob
+from exca.execution._scheduled import ScheduledArray
 from exca.execution._tracking import TrackedArray
 from exca.liveness import Stamp
 
@@ -75,6 +80,67 @@ def test_an_array_whose_submitter_was_killed_before_it_started_a_supervisor(
     paths, job = array(tmp_path, supervisor=None)
     os.utime(paths.spec, (time.time() - age_s, time.time() - age_s))
     assert job.status() == status
+
+
+def test_a_job_that_ends_while_it_is_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    _, job = array(tmp_path, supervisor=dataclasses.replace(HERE, start=HERE.start + 1), worker=Stamp.of(worker.pid))
+    assert job.status() == "running"
+    look = TrackedArray._live_worker
+
+    def end_once_seen(tracked: TrackedArray, index: int) -> Stamp | None:
+        seen = look(tracked, index)
+        if tracked.paths.sentence_of(index):
+            worker.kill()
+            worker.wait()
+        return seen
+
+    monkeypatch.setattr(TrackedArray, "_live_worker", end_once_seen)
+    job.cancel()
+    assert isinstance(job.exception(), JobCancelled)
+
+
+def test_a_job_whose_folder_has_gone_is_cancelled_in_vain(tmp_path: Path) -> None:
+    paths, job = array(tmp_path, supervisor=HERE)
+    shutil.rmtree(paths.folder)
+    job.cancel()
+    assert "has gone" in str(job.exception())
+
+
+def test_a_scheduled_job_whose_submitter_was_killed_and_whose_folder_has_gone(tmp_path: Path) -> None:
+    paths, _ = array(tmp_path, supervisor=None)
+    submitter = dataclasses.replace(HERE, start=HERE.start + 1).to_dict()
+    Posting(True, None, cluster="slurm", submitter=submitter).write(paths)
+    job = QueuedJob(ScheduledArray(paths, paths.read_spec()[0]), 0)
+    shutil.rmtree(paths.folder)
+    assert "has gone" in str(job.exception())
+
+
+CANCEL = """
+import os, sys
+from exca.execution import job_from_folder
+os.setuid(65534)
+try:
+    job_from_folder(sys.argv[1]).cancel()
+except PermissionError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+@pytest.mark.parametrize("state", ["waits", "runs", "has ended"])
+def test_the_job_of_another_user_is_not_cancelled(tmp_path: Path, state: str) -> None:
+    for path in (tmp_path, *tmp_path.parents):
+        if path.owner() == "root" and str(path) not in ("/", "/tmp"):
+            path.chmod(0o755)
+    paths, _ = array(tmp_path, supervisor=HERE, worker=None if state == "waits" else HERE)
+    if state == "has ended":
+        assert paths.end(0, Verdict("lost", "long ago"))
+    command = [sys.executable, "-c", CANCEL, str(tmp_path / "array_0")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    said = f"[Errno 13] not cancelled: the job belongs to root, who alone can cancel it: '{paths.folder}'\n"
+    assert done.stdout == ("" if state == "has ended" else said)
 
 
 def test_the_first_verdict_stands(tmp_path: Path) -> None:
