@@ -15,7 +15,7 @@ import time
 from typing import Final
 
 from exca.liveness import Stamp
-from exca.store._files import Permissions, remove_quietly, temporary_path
+from exca.store._files import Permissions, remove_quietly, remove_unless
 
 __all__ = ["Claim", "ClaimWatch"]
 
@@ -199,13 +199,5 @@ def _read(path: str) -> dict[str, object] | None:
 
 
 def _clear(path: str, seen: dict[str, object]) -> None:
-    """Remove a dead claim; of several processes that try, one wins, and a fresh claim is put back."""
-    aside = temporary_path(path)
-    try:
-        os.rename(path, aside)
-    except FileNotFoundError:
-        return
-    if _read(aside) != seen:
-        with contextlib.suppress(OSError):
-            os.link(aside, path)
-    remove_quietly(aside)
+    """Remove a dead claim, and no other."""
+    remove_unless(path, lambda aside: _read(aside) != seen)

@@ -92,7 +92,9 @@ class Entry(Protocol):
         """
 
     def write_error(self, error: BaseException, facts: Mapping[str, Any], *, replace: bool) -> bool:
-        """Store a failure; without ``replace`` whatever is stored stands.
+        """Store a failure; with ``replace`` it takes the place of a failure, and of a record that cannot be read.
+
+        A value that can be read stands in any case.
 
         Returns
         -------

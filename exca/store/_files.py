@@ -8,9 +8,10 @@ import functools
 import itertools
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["Permissions", "make_folder", "publish", "remove_quietly", "temporary_path", "write_whole"]
+__all__ = ["Permissions", "make_folder", "publish", "remove_quietly", "remove_unless", "temporary_path", "write_whole"]
 
 Permissions = int | None
 
@@ -93,6 +94,24 @@ def remove_quietly(path: str) -> None:
     """Remove a file that may already be gone."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         os.unlink(path)
+
+
+def remove_unless(path: str, wanted: Callable[[str], bool]) -> None:
+    """Remove a file that may be replaced at the same time: looked at under another name, and put back if wanted.
+
+    Parameters
+    ----------
+    path: the file, which may already be gone; of several processes that try to remove it, one does.
+    wanted: told the other name, says whether the file is to stay.
+    """
+    aside = temporary_path(path)
+    try:
+        os.rename(path, aside)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if wanted(aside):
+        _link_first(aside, path)
+    remove_quietly(aside)
 
 
 def _link_first(temporary: str, target: str) -> bool:

@@ -19,7 +19,15 @@ from exca.store._blobs import FolderBlobs
 from exca.store._claims import Claim, ClaimWatch
 from exca.store._entry import Ended, Outcome
 from exca.store._failures import describe_error, rebuild_error
-from exca.store._files import Permissions, make_folder, publish, remove_quietly, temporary_path, write_whole
+from exca.store._files import (
+    Permissions,
+    make_folder,
+    publish,
+    remove_quietly,
+    remove_unless,
+    temporary_path,
+    write_whole,
+)
 from exca.store._pickles import check_trust, dump_pickle, load_pickle
 from exca.store._records import FORMAT, parse_record
 from exca.store._values import NotSafelyStorable, decode, encode
@@ -33,6 +41,7 @@ _RESULT: Final = "result.json"
 _FAILURE: Final = "failure.json"
 _CLAIM: Final = "claim.json"
 _TEXT: Final = ("utf-8", "surrogateescape")  # the same in every locale, and for paths that are not text
+_NO_RECORD: Final = (ValueError, KeyError, TypeError, RecursionError)  # what reading any other text raises
 _GONE: Final = (errno.ENOENT, errno.ESTALE)  # the second on NFS, for a file removed while it was open
 
 
@@ -103,7 +112,7 @@ class FolderEntry:
             raise CorruptResult(f"{path} is not a result but a folder. Remove it.") from error
         try:
             outcome = parse_record(text)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except _NO_RECORD as error:
             reason = f"it has no {error}" if isinstance(error, KeyError) else error
             raise CorruptResult(
                 f"{path} is not a result ({reason}). Remove it, or recompute with mode='force'."
@@ -168,12 +177,13 @@ class FolderEntry:
             "error": describe_error(error),
             "files": [],
         }
-        if not replace and os.path.exists(self._file(_RESULT)):
+        path = self._file(_RESULT)
+        if _is_record(path) if replace else os.path.exists(path):
             return False
         won = publish(self._file(_FAILURE), _to_bytes(record), self._permissions, replace=replace)
         if replace:
-            self._discard([*self._files_of_current(), _RESULT])
-        elif won and os.path.exists(self._file(_RESULT)):  # written in that instant: a value beats a failure
+            remove_unless(path, _is_record)
+        if won and os.path.exists(path):  # written in that instant: a value beats a failure
             self._discard([_FAILURE])
             return False
         return won
@@ -307,6 +317,16 @@ def _described_value(value: Any, blobs: FolderBlobs) -> dict[str, Any]:
     if len(text) > INLINE_BYTES:
         return {"format": "json-file", "value": blobs.write("json", text.encode()), "files": blobs.names}
     return {"format": "json", "value": data, "files": blobs.names}
+
+
+def _is_record(path: str) -> bool:
+    """Whether a file holds a record that can be read."""
+    try:
+        with open(path, "rb") as stream:
+            parse_record(stream.read())
+    except (FileNotFoundError, *_NO_RECORD):
+        return False
+    return True
 
 
 def _to_bytes(record: dict[str, Any]) -> bytes:

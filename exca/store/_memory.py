@@ -62,11 +62,20 @@ class MemoryEntry:
 
     def write_value(self, value: Any, facts: Mapping[str, Any], *, replace: bool) -> bool:
         # docstring inherited
-        return self._publish(Outcome("completed", dict(facts), {"value": pickle.dumps(value)}), replace)
+        outcome = Outcome("completed", dict(facts), {"value": pickle.dumps(value)})
+        with self._lock:
+            if self.status() == "completed" and not replace:
+                return False
+            self._outcome = outcome
+            return True
 
     def write_error(self, error: BaseException, facts: Mapping[str, Any], *, replace: bool) -> bool:
         # docstring inherited
-        return self._publish(Outcome("failed", dict(facts), {"error": describe_error(error)}), replace)
+        with self._lock:
+            if self.status() == "completed" or (self.status() == "failed" and not replace):
+                return False
+            self._outcome = Outcome("failed", dict(facts), {"error": describe_error(error)})
+            return True
 
     def prepare(self, manifests: Mapping[str, str], *, replace: bool = False) -> None:
         # docstring inherited
@@ -119,10 +128,3 @@ class MemoryEntry:
         # docstring inherited
         self._outcome = None
         self._notes.pop("job.json", None)
-
-    def _publish(self, outcome: Outcome, replace: bool) -> bool:
-        with self._lock:
-            if not replace and (self.status() == "completed" or self.status() == outcome.status):
-                return False
-            self._outcome = outcome
-            return True

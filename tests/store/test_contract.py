@@ -84,17 +84,22 @@ class StoreContract:
         entry.delete()
         assert entry.status() is None
 
-    def test_a_value_takes_the_place_of_a_failure_and_never_the_other_way_unasked(self, store: Store) -> None:
+    def test_a_value_takes_the_place_of_a_failure_and_never_the_other_way(self, store: Store) -> None:
         entry = _prepared(store, "m/a")
         assert entry.write_error(KeyError("first"), {}, replace=False)
         assert not entry.write_error(KeyError("second"), {}, replace=False)
         assert entry.write_value(1, {}, replace=False)
         assert not entry.write_error(KeyError("third"), {}, replace=False)
+        assert not entry.write_error(KeyError("fourth"), {}, replace=True)
         assert entry.load(entry.outcome()) == 1
-        assert entry.write_error(KeyError("asked for"), {}, replace=True)
+
+    def test_a_failure_takes_the_place_of_a_failure_if_asked(self, store: Store) -> None:
+        entry = _prepared(store, "m/a")
+        assert entry.write_error(KeyError("first"), {}, replace=False)
+        assert entry.write_error(KeyError("second"), {}, replace=True)
         outcome = entry.outcome()
         assert outcome is not None
-        assert str(entry.error(outcome)) == "'asked for'"
+        assert str(entry.error(outcome)) == "'second'"
 
     def test_nobody_shares_a_value_with_the_store(self, store: Store) -> None:
         entry = _prepared(store, "m/a")

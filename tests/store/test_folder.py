@@ -23,6 +23,7 @@ import pytest
 from exca.errors import CorruptResult, JobFailed, ResultNotStored, UntrustedResult
 from exca.liveness import Stamp
 from exca.store import FolderEntry, FolderStore
+from exca.store._files import publish
 
 
 @dataclasses.dataclass
@@ -123,14 +124,48 @@ def test_incident_08_a_damaged_record_is_replaced(entry: FolderEntry, by: str) -
         outcome = entry.outcome()
         assert outcome is not None
         assert outcome.status == "failed"
+    assert list(entry.path.glob(".*")) == []
 
 
 def test_what_was_replaced_leaves_no_file(entry: FolderEntry) -> None:
     entry.write_error(KeyError("x"), {}, replace=False)
     entry.write_value(np.zeros(3), {}, replace=True)
     assert sorted(path.suffix for path in entry.path.iterdir()) == [".json", ".npy", ".yaml"]
+    entry.delete()
     entry.write_error(KeyError("x"), {}, replace=True)
     assert sorted(path.name for path in entry.path.iterdir()) == ["failure.json", "uid.yaml"]
+
+
+def test_a_failure_never_costs_the_files_of_a_value(entry: FolderEntry) -> None:
+    entry.write_value(np.ones(3), {}, replace=False)
+    assert not entry.write_error(KeyError("x"), {}, replace=True)
+    assert load(entry).tolist() == [1] * 3
+    assert sorted(path.suffix for path in entry.path.iterdir()) == [".json", ".npy", ".yaml"]
+
+
+@pytest.mark.parametrize(
+    ("before", "replace"),
+    [("nothing", False), ("nothing", True), ("a failure", False), ("a failure", True), ("damage", True)],
+)
+def test_a_value_that_is_stored_while_a_failure_is_written_stands(
+    entry: FolderEntry, before: str, replace: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if before == "a failure":
+        entry.write_error(KeyError("of before"), {}, replace=False)
+    elif before == "damage":
+        (entry.path / "result.json").write_text("{")
+
+    def publish_after_a_value(target: str, *arguments: Any, replace: bool) -> bool:
+        monkeypatch.undo()
+        entry.write_value(np.ones(3), {}, replace=True)
+        return publish(target, *arguments, replace=replace)
+
+    monkeypatch.setattr("exca.store._folder.publish", publish_after_a_value)
+    assert not entry.write_error(KeyError("x"), {}, replace=replace)
+    monkeypatch.undo()
+    assert entry.status() == "completed"
+    assert load(entry).tolist() == [1] * 3
+    assert not (entry.path / "failure.json").exists()
 
 
 _INTERRUPTS = {"ctrl_c": KeyboardInterrupt(), "disk": OSError(errno.EIO, "Input/output error")}
@@ -204,6 +239,9 @@ def test_incident_08_a_folder_in_the_place_of_a_record_is_named(entry: FolderEnt
     (entry.path / "result.json").mkdir()
     with pytest.raises(CorruptResult, match="a folder"):
         entry.outcome()
+    with pytest.raises(IsADirectoryError, match=r"result\.json"):
+        entry.write_error(KeyError("x"), {}, replace=True)
+    assert entry.path.joinpath("result.json").is_dir()
 
 
 _NPY_DAMAGES: dict[str, Callable[[bytes], bytes]] = {
@@ -268,7 +306,8 @@ def test_a_value_that_is_replaced_by_a_failure_while_it_is_read_raises_that_fail
     entry.write_value(np.zeros(3), {}, replace=False)
     outcome = entry.outcome()
     assert outcome is not None
-    entry.write_error(KeyError("gone"), {}, replace=True)
+    entry.delete()
+    entry.write_error(KeyError("gone"), {}, replace=False)
     with pytest.raises(KeyError, match="gone"):
         entry.load(outcome)
 
