@@ -125,7 +125,8 @@ sys.stderr.write(f"{{len(opened)}} {{len(started)}}")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout == "('completed', 700) ('failed', 100) ('running', 200)\n", done.stderr
-    opened, started = map(int, done.stderr.split())
+    assert "_0 and 199 more will not start as it is (JobHeldUser)" in done.stderr
+    opened, started = map(int, done.stderr.splitlines()[-1].split())
     assert opened <= 10
     assert started <= 1
     for point in waiting:
