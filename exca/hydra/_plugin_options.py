@@ -79,4 +79,14 @@ def _problem(path: tuple[str | int, ...], detail: ErrorDetails, origin: str | No
     if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         hint = launcher_hint(str(path[-1]), list(BaseInfra.model_fields))
         return Problem(path, "no such option", origin=origin, hint=hint)
-    return Problem(path, detail["msg"], shown(detail["input"]), origin)
+    return Problem(path, detail["msg"], shown(detail["input"]), origin, _how_to_write(path, detail))
+
+
+def _how_to_write(path: tuple[str | int, ...], detail: ErrorDetails) -> str | None:
+    """What a word of the command line is read as depends on how it looks."""
+    key, value = ".".join(map(str, path)), detail["input"]
+    if detail["type"] == "string_type" and isinstance(value, int | float):
+        return f"""quote it: {key}="'{value}'\""""
+    if detail["type"] in ("list_type", "tuple_type", "is_instance_of") and isinstance(value, str | int | float):
+        return f"a list has brackets: {key}=[{value}]"
+    return None

@@ -59,13 +59,14 @@ class ExcaLauncher(Launcher):
         self,
         folder: str = ".exca",
         progress: bool = True,
-        exclude: Sequence[str] = (),
+        exclude: Any = (),
         failure_value: Any = None,
         **fields: Any,
     ) -> None:
         self.folder = folder
         self.progress = progress
-        self.exclude = [exclude] if isinstance(exclude, str) else list(exclude)
+        several = isinstance(exclude, Sequence) and not isinstance(exclude, str)
+        self.exclude: list[str] = list(exclude) if several else [exclude]
         self.failure_value = failure_value
         self.fields = {name: value for name, value in fields.items() if value is not None}
 

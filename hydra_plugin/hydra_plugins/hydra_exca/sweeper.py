@@ -46,7 +46,7 @@ class ExcaSweeper(Sweeper):
             "detach": detach,
             "max_failure_rate": max_failure_rate,
             "points": points,
-            "zip": list(zip),
+            "zip": [zip] if isinstance(zip, str) else zip,
         }
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
