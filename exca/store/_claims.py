@@ -8,8 +8,10 @@ modification time of the note) where it cannot.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import secrets
 import threading
 import time
 from typing import Final
@@ -34,11 +36,11 @@ class Claim:
     ...     claim.release()
     """
 
-    __slots__ = ("_inode", "path")
+    __slots__ = ("_note", "path")
 
-    def __init__(self, path: str, inode: int) -> None:
+    def __init__(self, path: str, note: bytes) -> None:
         self.path = path
-        self._inode = inode
+        self._note = note  # its random token names this claim: an inode may be given to the next file at once
 
     @classmethod
     def take(cls, path: str, permissions: Permissions = None) -> Claim | None:
@@ -49,24 +51,25 @@ class Claim:
         OSError
             if the folder cannot be written, be it only to remove the claim of a dead author.
         """
-        text = json.dumps({"process": Stamp.current().to_dict(), "since": time.time_ns()}).encode()
+        content = {"token": secrets.token_hex(8), "process": Stamp.current().to_dict(), "since": time.time_ns()}
+        note = json.dumps(content).encode()
         for _ in range(2):
             try:
-                inode = _create(path, text, permissions)
+                _create(path, note, permissions)
             except FileExistsError:
                 if ClaimWatch(path).clear_if_dead():
                     return None
             else:
-                _HEART.add(path)
-                return cls(path, inode)
+                _HEART.add(path, note)
+                return cls(path, note)
         return None
 
     def release(self) -> None:
         """Give the claim back; nothing happens if somebody took it over."""
-        _HEART.discard(self.path)
+        _HEART.discard(self.path, self._note)
         # A claim that cannot be removed any more must not hide the outcome of the work: it falls silent.
-        with contextlib.suppress(OSError):
-            if os.stat(self.path).st_ino == self._inode:
+        with contextlib.suppress(OSError), open(self.path, "rb") as stream:
+            if stream.read() == self._note:
                 os.unlink(self.path)
 
     def __enter__(self) -> Claim:
@@ -139,47 +142,54 @@ class _Heart:
     """One daemon thread per process that touches the claims this process holds."""
 
     def __init__(self) -> None:
+        self.forget_parent()
+
+    def forget_parent(self) -> None:
+        """Begin anew after a fork: threads do not survive one, claims are the parent's, and so may be the lock."""
         self._lock = threading.Lock()
-        self._paths: set[str] = set()
-        self._pid = 0
+        self._notes: dict[str, bytes] = {}
+        self._beats = False
 
-    def add(self, path: str) -> None:
+    def add(self, path: str, note: bytes) -> None:
         with self._lock:
-            if self._pid != os.getpid():  # first use, or a fork: threads do not survive one, nor do the claims
-                self._pid = os.getpid()
-                self._paths = set()
+            self._notes[path] = note
+            if not self._beats:
+                self._beats = True
                 threading.Thread(target=self._beat, name="exca-claims", daemon=True).start()
-            self._paths.add(path)
 
-    def discard(self, path: str) -> None:
+    def discard(self, path: str, note: bytes) -> None:
         with self._lock:
-            self._paths.discard(path)
+            if self._notes.get(path) == note:
+                del self._notes[path]
 
     def _beat(self) -> None:
         while True:
             time.sleep(HEARTBEAT_S)
             with self._lock:
-                paths = list(self._paths)
-            for path in paths:
-                with contextlib.suppress(OSError):
-                    os.utime(path)
+                notes = list(self._notes.items())
+            for path, note in notes:
+                # Through the open file, so that it is the claim that was read which is touched.
+                with contextlib.suppress(OSError), open(path, "rb") as stream:
+                    if stream.read() == note:
+                        os.utime(stream.fileno())
 
 
 _HEART = _Heart()
+os.register_at_fork(after_in_child=_HEART.forget_parent)
 
 # Last beats of claims whose silence a watch of this process has waited for: one that cannot be removed from here is
 # not waited for again by the next watch.
 _FELL_SILENT: dict[str, int] = {}
 
 
-def _create(path: str, text: bytes, permissions: Permissions) -> int:
-    """Create the note, and return its inode. It is small enough to be written in one go."""
+def _create(path: str, note: bytes, permissions: Permissions) -> None:
+    """Create the note. It is small enough to be written in one go."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        os.write(descriptor, text)
+        if os.write(descriptor, note) != len(note):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         if permissions is not None:
             os.fchmod(descriptor, permissions & ~0o111)
-        return os.fstat(descriptor).st_ino
     except BaseException:  # a full disk must not leave a claim behind that nobody holds
         remove_quietly(path)
         raise

@@ -611,6 +611,70 @@ def test_incident_21a_a_claim_of_a_dead_process_is_taken_over(entry: FolderEntry
     assert entry.claim() is not None
 
 
+def _taken_over(entry: FolderEntry) -> None:
+    """Somebody takes the claim over, as after a long silence of its author."""
+    claim = entry.path / "claim.json"
+    note = json.loads(claim.read_bytes())
+    claim.unlink()
+    claim.write_text(json.dumps(note | {"token": "of the next"}))
+
+
+def test_a_claim_that_was_taken_over_is_left_to_the_next(entry: FolderEntry) -> None:
+    claim = entry.claim()
+    assert claim is not None
+    _taken_over(entry)  # on ext4, the new note has the inode of the old one
+    claim.release()
+    assert "of the next" in (entry.path / "claim.json").read_text()
+
+
+_BEATING = """
+import os, sys, time
+from exca.store import FolderStore, _claims
+_claims.HEARTBEAT_S = 0.01
+entry = FolderStore(sys.argv[1]).entry('m/a')
+claim = entry.claim()
+def beats():
+    before = os.stat(claim.path).st_mtime_ns
+    time.sleep(0.2)
+    return os.stat(claim.path).st_mtime_ns > before
+print(beats())
+text = open(claim.path).read()
+os.unlink(claim.path)
+open(claim.path, "w").write(text.replace('"token": "', '"token": "other'))
+time.sleep(0.05)
+print(beats())
+"""
+
+_FORKING = """
+import os, sys, threading
+from exca.store import FolderStore, _claims
+held = FolderStore(sys.argv[1]).entry('m/a').claim()
+with _claims._HEART._lock:  # as another thread may, in the instant of a fork
+    child = os.fork()
+    if not child:
+        __import__("signal").alarm(5)
+        entry = FolderStore(sys.argv[1]).entry('m/b')
+        entry.prepare({})
+        claim = entry.claim()
+        beats = [thread.name for thread in threading.enumerate()]
+        os._exit(0 if claim is not None and "exca-claims" in beats else 3)
+print(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "printed"),
+    [
+        pytest.param(_BEATING, "True\nFalse\n", id="beats_for_its_own_claims_alone"),
+        pytest.param(_FORKING, "0\n", id="begins_anew_in_a_forked_child"),
+    ],
+)
+def test_the_heart_of_a_process(entry: FolderEntry, script: str, printed: str) -> None:
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script, str(entry.path.parent.parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (printed, "")
+
+
 @pytest.mark.parametrize(
     ("change", "alive"),
     [
@@ -622,7 +686,7 @@ def test_incident_21a_a_claim_of_a_dead_process_is_taken_over(entry: FolderEntry
 def test_incident_22_a_claim_names_one_process_for_ever(
     entry: FolderEntry, change: dict[str, Any], alive: bool
 ) -> None:
-    note = {"token": "t", "process": Stamp.current().to_dict() | change, "since": 0}
+    note = {"token": "0123456789abcdef", "process": Stamp.current().to_dict() | change, "since": 0}
     (entry.path / "claim.json").write_text(json.dumps(note))
     assert entry.watch().alive() is alive
 
@@ -658,7 +722,8 @@ def test_incident_22_a_process_that_is_hidden_from_this_user_is_not_dead(hidepid
 def test_a_claim_from_another_machine_lives_by_its_heartbeat(
     entry: FolderEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    note = {"token": "t", "process": {"host": "far", "boot": "b/p", "pid": 1, "start": 1}, "since": 0}
+    stamp = {"host": "far", "boot": "b/p", "pid": 1, "start": 1}
+    note = {"token": "0123456789abcdef", "process": stamp, "since": 0}
     claim = entry.path / "claim.json"
     claim.write_text(json.dumps(note))
     monkeypatch.setattr("exca.store._claims.SILENCE_S", 0.05)
