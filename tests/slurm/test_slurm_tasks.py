@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,15 @@ sys.stderr.write(f"{{len(opened)}} {{len(started)}}")
     for point in waiting:
         point.infra.job().cancel()
     assert waiting[7].infra.status() == "failed"
+
+
+@pytest.mark.slow
+def test_threads_that_submit_and_wait_at_the_same_time(tmp_path: Path, infra: dict[str, Any]) -> None:
+    points = [Point(x=x, marks=tmp_path, infra=infra) for x in range(32)]
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(Point.run, points)) == [2 * x for x in range(32)]
+    assert [point.attempts() for point in points] == [1] * 32
+    assert len(list((tmp_path / "cache" / "logs").glob("*/*/scheduler.json"))) == 32, "none was submitted twice"
 
 
 @pytest.mark.slow
