@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -304,17 +305,22 @@ def test_threads_share_a_watch(notes: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(slurm, "_LONGEST_PAUSE_S", 0.0)
     (notes / "queue").write_text("".join(f"7_{i}|RUNNING|None|20260101-array\n" for i in range(5000)))
     mine, watch = schedule(age_s=3600), SlurmWatch(0)
-    watch.sighting(mine, "7_4")
+    watch.sighting(mine, "7_4999")
 
     def look(_: int) -> set[object]:
         end = time.monotonic() + 0.5
         seen: set[object] = set()
         while time.monotonic() < end:
-            seen.add(watch.sighting(mine, "7_4"))
+            seen.add(watch.sighting(mine, "7_4999"))
         return seen
 
-    with ThreadPoolExecutor(8) as pool:
-        assert set().union(*pool.map(look, range(8))) == {ALIVE}
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            assert set().union(*pool.map(look, range(8))) == {ALIVE}
+    finally:
+        sys.setswitchinterval(interval)
     assert len(calls(notes)) > 2
 
 
