@@ -67,16 +67,25 @@ class Stamp:
         return {"host": self.host, "boot": self.boot, "pid": self.pid, "start": self.start}
 
     def liveness(self) -> Liveness:
-        """Whether the process is alive; ``"elsewhere"`` if it cannot be seen from this machine, container or user."""
+        """Whether the process is alive; ``"elsewhere"`` if it cannot be seen from this machine, container or user.
+
+        What ran on this machine before it was restarted is elsewhere, too: machines may share a host name, so that
+        only a heartbeat tells.
+        """
         if self.boot != _boot_id():
-            # The same host under another boot id has been restarted: whatever ran there is gone. Containers of one
-            # machine share the boot id and differ in the pid namespace, so they count as elsewhere.
-            same_kernel = self.boot.split("/")[0] == _boot_id().split("/")[0]
-            return "dead" if self.host == os.uname().nodename and not same_kernel else "elsewhere"
+            return "elsewhere"
         start = _start_time(self.pid)
         if start == _HIDDEN:
             return "elsewhere"
         return "alive" if start == self.start else "dead"
+
+    def is_of_earlier_boot(self) -> bool:
+        """Whether it ran before this machine was restarted: for notes on its own disks, where no other machine writes.
+
+        Containers of one machine share the boot id and differ in the pid namespace.
+        """
+        same_kernel = self.boot.partition("/")[0] == _boot_id().partition("/")[0]
+        return self.host == os.uname().nodename and not same_kernel
 
 
 @functools.lru_cache(maxsize=4)

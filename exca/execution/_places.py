@@ -121,7 +121,7 @@ def _remove_orphans(pools: Path) -> None:
     """Remove the places whose owners were killed before they could do it."""
     for name in os.listdir(pools) if pools.exists() else ():
         owner = ArrayPaths(pools / name).stamp(_OWNER)
-        if owner and owner.liveness() == "dead":
+        if owner and (owner.liveness() == "dead" or owner.is_of_earlier_boot()):
             shutil.rmtree(pools / name, ignore_errors=True)
 
 

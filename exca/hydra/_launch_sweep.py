@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +11,7 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, open_dict, read_write
 
 from exca.errors import ExecutionError
-from exca.liveness import Stamp
+from exca.store import Claim
 
 __all__ = ["SweepFailed", "SweepRefused", "own_folder"]
 
@@ -41,36 +40,29 @@ def own_folder(config: DictConfig) -> Iterator[None]:
     folder = Path(str(config.hydra.sweep.dir))
     for number in itertools.count(1):
         candidate = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
+        with _claimed(candidate) as is_own:
+            if is_own:
+                with read_write(config), open_dict(config):
+                    config.hydra.sweep.dir = str(candidate)
+                yield
+                return
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[bool]:
+    """Claim a folder; it is removed again if nothing came of it. False if somebody alive is at work in it."""
+    mark = None
+    try:
         try:
-            candidate.mkdir(parents=True, exist_ok=True)
-            if _mark(candidate / _MARK):
-                break
+            folder.mkdir(parents=True, exist_ok=True)
+            mark = Claim.take(str(folder / _MARK))
         except OSError as error:
             raise SweepRefused(
                 f"hydra.sweep.dir={folder} cannot be written: {error}; choose another folder"
             ) from error
-    with read_write(config), open_dict(config):
-        config.hydra.sweep.dir = str(candidate)
-    try:
-        yield
+        yield mark is not None
     finally:
-        (candidate / _MARK).unlink(missing_ok=True)
-        with suppress(OSError):  # nothing came of it
-            candidate.rmdir()
-
-
-def _mark(path: Path) -> bool:
-    """Whether the mark is now this process's; that of a dead one is taken over."""
-    text = json.dumps(Stamp.current().to_dict())
-    try:
-        with open(path, "x") as stream:
-            stream.write(text)
-    except FileExistsError:
-        try:
-            holder = Stamp.from_dict(json.loads(path.read_text()))
-        except (OSError, ValueError):
-            return False  # just being written, or just gone: the next number is free
-        if holder is None or holder.liveness() != "dead":
-            return False
-        path.write_text(text)
-    return True
+        if mark is not None:
+            mark.release()
+        with suppress(OSError):  # something is in it
+            folder.rmdir()

@@ -60,9 +60,16 @@ class Claim:
                 if ClaimWatch(path).clear_if_dead():
                     return None
             else:
-                _HEART.add(path, note)
-                return cls(path, note)
+                return cls(path, note)._beating()
         return None
+
+    def _beating(self) -> Claim:
+        try:
+            _HEART.add(self.path, self._note)
+        except BaseException:  # an interrupt, no more threads: nobody would release it
+            self.release()
+            raise
+        return self
 
     def release(self) -> None:
         """Give the claim back; nothing happens if somebody took it over."""

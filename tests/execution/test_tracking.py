@@ -57,17 +57,12 @@ def test_a_pid_that_was_given_to_another_process_is_a_dead_supervisor(tmp_path: 
     assert job_from_folder(tmp_path / "array_0").status() == "failed"
 
 
-def test_incident_22_a_restarted_container_or_machine_is_a_dead_supervisor(tmp_path: Path) -> None:
-    _, namespace = HERE.boot.split("/")
-    _, job = array(tmp_path, supervisor=dataclasses.replace(HERE, boot=f"an-earlier-boot/{namespace}"))
-    assert job.status() == "failed"
-
-
+@pytest.mark.parametrize("host", ["another-node", HERE.host], ids=["far", "same_name"])
 @pytest.mark.parametrize(("age_s", "status"), [(5, "pending"), (3600, "failed")])
-def test_a_supervisor_of_another_machine_lives_as_long_as_its_heart_beats(
-    tmp_path: Path, age_s: float, status: str
+def test_incident_22_a_supervisor_of_another_machine_or_boot_lives_as_long_as_its_heart_beats(
+    tmp_path: Path, age_s: float, status: str, host: str
 ) -> None:
-    elsewhere = dataclasses.replace(HERE, host="another-node", boot="another-boot/pid:[1]")
+    elsewhere = dataclasses.replace(HERE, host=host, boot="another-boot/pid:[1]")
     paths, job = array(tmp_path, supervisor=elsewhere)
     os.utime(paths.heartbeat, (time.time() - age_s, time.time() - age_s))
     assert job.status() == status

@@ -675,19 +675,26 @@ def test_the_heart_of_a_process(entry: FolderEntry, script: str, printed: str) -
     assert (done.stdout, done.stderr) == (printed, "")
 
 
+_OTHER_BOOT = {"boot": "another-boot/pid:[1]"}  # of this machine, or of another one with its host name
+
+
 @pytest.mark.parametrize(
-    ("change", "alive"),
+    ("change", "silent_h", "alive"),
     [
-        ({}, True),
-        ({"start": 1}, False),  # the pid was given to another process
-        ({"boot": "another-boot/pid:[1]"}, False),  # the machine was restarted: same host name, same pid
+        ({}, 0, True),
+        ({}, 2, True),  # stopped, or its disk hangs: it is there
+        ({"start": 1}, 0, False),  # the pid was given to another process
+        (_OTHER_BOOT, 0, True),
+        (_OTHER_BOOT, 2, False),
     ],
 )
 def test_incident_22_a_claim_names_one_process_for_ever(
-    entry: FolderEntry, change: dict[str, Any], alive: bool
+    entry: FolderEntry, change: dict[str, Any], silent_h: int, alive: bool
 ) -> None:
     note = {"token": "0123456789abcdef", "process": Stamp.current().to_dict() | change, "since": 0}
-    (entry.path / "claim.json").write_text(json.dumps(note))
+    claim = entry.path / "claim.json"
+    claim.write_text(json.dumps(note))
+    os.utime(claim, (time.time() - 3600 * silent_h, time.time() - 3600 * silent_h))
     assert entry.watch().alive() is alive
 
 
@@ -719,11 +726,11 @@ def test_incident_22_a_process_that_is_hidden_from_this_user_is_not_dead(hidepid
     assert done.stdout.split() == ["elsewhere", "dead", "alive"], done.stderr
 
 
-def test_a_claim_from_another_machine_lives_by_its_heartbeat(
-    entry: FolderEntry, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("change", [{"host": "far", **_OTHER_BOOT}, _OTHER_BOOT], ids=["far", "same_name"])
+def test_incident_22_a_claim_from_another_machine_or_boot_lives_by_its_heartbeat(
+    entry: FolderEntry, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stamp = {"host": "far", "boot": "b/p", "pid": 1, "start": 1}
-    note = {"token": "0123456789abcdef", "process": stamp, "since": 0}
+    note = {"token": "0123456789abcdef", "process": Stamp.current().to_dict() | change, "since": 0}
     claim = entry.path / "claim.json"
     claim.write_text(json.dumps(note))
     monkeypatch.setattr("exca.store._claims.SILENCE_S", 0.05)
