@@ -18,7 +18,7 @@ def help_with(array: ArrayPaths, index: int) -> int:
     """
     spec, _ = array.read_spec()
     site, paths = WorkSite(array, spec), array.job(spec, index)
-    with site.environment(spec.job_id(index), os.fspath(paths.folder)):
+    with site.variables.of_call(spec.job_id(index), os.fspath(paths.folder)):
         site.prepare()
         function, args = load_call(site, read_payload(paths))
         getattr(function, "accompany", function)(*args)

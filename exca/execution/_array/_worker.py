@@ -14,13 +14,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from exca.liveness import Stamp
 
 from ._capture import captured
 from ._layout import COMPLETED, LOST, RAISED, ArrayPaths, JobPaths, Spec, Verdict, write_atomically
 from ._outcome import describe, dump
+from ._variables import Variables
 
 __all__ = [
     "Interrupted",
@@ -87,6 +88,7 @@ class WorkSite:
     ----------
     at_work: the function that is being called, and its arguments; None between two calls.
     interrupted: whether `Interrupted` was raised, whatever has become of it in the user's code.
+    variables: of the environment.
     begin: called when a call has been loaded, just before it begins; may raise `Interrupted`.
     """
 
@@ -99,7 +101,7 @@ class WorkSite:
         self.begin: Callable[[], None] = lambda: None
         self._ready = False
         self._shared: dict[int, object] = {}
-        self._variables: dict[str, str] | None = None  # between two calls
+        self.variables = Variables(spec.environment)
         os.umask(umask := os.umask(0o077))
         self._umask = umask
 
@@ -132,29 +134,14 @@ class WorkSite:
             return
         sys.path[:] = dict.fromkeys([*self.spec.sys_path, *sys.path])
         if self.array.setup.exists():
-            pickle.loads(self.array.setup.read_bytes())()
+            with self.variables.of_array():
+                pickle.loads(self.array.setup.read_bytes())()
         self._ready = True
 
     def restore(self) -> None:
         """Undo what a call has set for its process, and what would end the next one."""
         os.umask(self._umask)
         signal.setitimer(signal.ITIMER_REAL, 0)
-
-    @contextmanager
-    def environment(self, job_id: str, folder: str) -> Iterator[None]:
-        """Set the variables of a call; whatever it changes in the environment is undone."""
-        if self._variables is None:
-            self._variables = dict(os.environ)  # each look at them costs as much as opening a file
-        before = self._variables
-        for name, value in self.spec.environment.items():
-            os.environ[name] = value.replace("%j", job_id).replace("%f", folder)
-        try:
-            yield
-        finally:
-            after = dict(os.environ)
-            for name in after.keys() - before.keys():
-                del os.environ[name]
-            os.environ.update({name: value for name, value in before.items() if after.get(name) != value})
 
 
 def run_call(site: WorkSite, index: int, worker: str) -> Verdict:
@@ -170,7 +157,7 @@ def run_call(site: WorkSite, index: int, worker: str) -> Verdict:
     state |= {"status": "running", "started": time.time()}
     _write_state(paths, state)
     try:
-        with captured(paths.stdout, paths.stderr), site.environment(job_id, str(paths.folder)):
+        with captured(paths.stdout, paths.stderr), site.variables.of_call(job_id, str(paths.folder)):
             verdict = _attempt(site, index, paths)
     except OSError as error:
         verdict = Verdict(LOST, f"its logs could not be written: {error}")
