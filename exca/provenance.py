@@ -8,6 +8,7 @@ import hashlib
 import inspect
 import os
 import sys
+import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ from exca.main_module import main_name
 __all__ = ["code_fingerprint", "comparable", "environment", "source_state"]
 
 _GIT_TIMEOUT_S = 5.0
+_GIT_FRESH_S = 60.0  # how long an answer of git is believed: whoever works in a notebook commits now and then
+_GIT_RESTS = 30  # and at least this many times as long as git took for it, on a slow disk
+_GIT_STATES: dict[str, tuple[float, dict[str, Any] | None]] = {}  # of checkouts: until when, and what
 _MAIN = ("__main__", "__mp_main__")
 
 
@@ -26,10 +30,10 @@ def code_fingerprint(cls: type, function: Callable[..., Any]) -> str:
     """A digest of the code of a computation, such as ``"3.11:9f2c..."``.
 
     It covers the function, the functions of its class and bases, and, followed from there, what they name in their own
-    modules and closures: functions with their defaults, and constants (numbers, text, tuples of them). Compiled code
-    is compared, so that comments, blank lines and moves in the file do not count. Other modules, class attributes,
-    data files and libraries are not followed. Compiled code differs between minor versions of Python, so only
-    fingerprints with the same prefix can be compared.
+    modules and closures: functions with their defaults, and constants (numbers, text, tuples and frozen sets of them).
+    Compiled code is compared, so that comments, blank lines and moves in the file do not count. Other modules, class
+    attributes, data files and libraries are not followed. Compiled code differs between minor versions of Python, so
+    only fingerprints with the same prefix can be compared.
     """
     if main_name() == "__main__" and function.__module__ in _MAIN:
         return _fingerprint(cls, function)  # a notebook, where a function can be defined again at any time
@@ -55,21 +59,22 @@ def comparable(one: str, other: str) -> bool:
     return one.partition(":")[0] == other.partition(":")[0]
 
 
-@functools.cache
 def environment() -> dict[str, Any]:
-    """Host, user and versions of what this process runs on."""
-    import platform  # slow to import, and only needed once something is computed
-
+    """Host, user and versions of what this process runs on, with those of the libraries that are loaded by now."""
     versions = {}
     for name in ("pydantic", "numpy", "torch"):
         version = getattr(sys.modules.get(name), "__version__", None)  # none in a module of the user's own, perhaps
         if version is not None:
             versions[name] = str(version)
-    return {
-        "host": os.uname().nodename,
-        "user": _user(),
-        "versions": {"python": platform.python_version(), "exca": __version__, **versions},
-    }
+    host, user, python = _process()
+    return {"host": host, "user": user, "versions": {"python": python, "exca": __version__, **versions}}
+
+
+@functools.cache
+def _process() -> tuple[str, str, str]:
+    import platform  # slow to import, and only needed once something is computed
+
+    return os.uname().nodename, _user(), platform.python_version()
 
 
 def source_state(cls: type) -> dict[str, Any] | None:
@@ -94,8 +99,19 @@ def _checkout(file: str) -> str | None:
     return next((str(folder) for folder in folders if (folder / ".git").exists()), None)
 
 
-@functools.cache
 def _git_state(root: str) -> dict[str, Any] | None:
+    """The state of a checkout, asked for once a minute: for a thousand tasks in a row, git would take a minute."""
+    known = _GIT_STATES.get(root)
+    now = time.monotonic()
+    if known is not None and now < known[0]:
+        return known[1]
+    state = _ask_git(root)
+    asked = time.monotonic()
+    _GIT_STATES[root] = asked + max(_GIT_FRESH_S, _GIT_RESTS * (asked - now)), state
+    return state
+
+
+def _ask_git(root: str) -> dict[str, Any] | None:
     commit = _git(root, "rev-parse", "HEAD")
     if commit is None:
         return None
@@ -139,7 +155,7 @@ def _reachable(cls: type, function: Callable[..., Any]) -> dict[str, list[bytes]
             if target is not None and (target.__module__ in modules or used is None):
                 queue.append(target)
             elif target is None and used is not None and _is_constant(value):
-                found[f"{name}:{used}"] = [repr(value).encode()]
+                found[f"{name}:{used}"] = [_constant_text(value).encode()]
     return found
 
 
@@ -151,7 +167,7 @@ def _name(function: types.FunctionType) -> str:
 def _content(function: types.FunctionType) -> list[bytes]:
     defaults = [*(function.__defaults__ or ()), *sorted((function.__kwdefaults__ or {}).items())]
     cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
-    known = [repr(value) for value in (*defaults, *cells) if _is_constant(value)]
+    known = [_constant_text(value) for value in (*defaults, *cells) if _is_constant(value)]
     return [*_pieces(function.__code__), "\n".join(known).encode()]
 
 
@@ -189,6 +205,16 @@ def _is_constant(value: Any) -> bool:
     return value is None or type(value) in (bool, int, float, complex, str, bytes)
 
 
+def _constant_text(value: Any) -> str:
+    """Text for a constant, the same in every process; the order of a set, and so its own text, is not."""
+    if isinstance(value, frozenset):
+        return repr(sorted(map(_constant_text, value)))
+    if isinstance(value, tuple):
+        name = "" if type(value) is tuple else type(value).__qualname__
+        return f"{name}({', '.join(map(_constant_text, value))}{',' if len(value) == 1 else ''})"
+    return repr(value)
+
+
 def _is_filled(cell: types.CellType) -> bool:
     return cell != types.CellType()  # a name that is assigned later
 
@@ -217,10 +243,8 @@ def _pieces(code: types.CodeType) -> Iterator[bytes]:
             yield from _pieces(constant)
         elif constant is None:
             continue  # stands where a docstring would; where it is used, the instructions say so
-        elif isinstance(constant, frozenset):  # its order changes from process to process
-            yield repr(sorted(map(repr, constant))).encode()
         else:
-            yield repr(constant).encode()
+            yield _constant_text(constant).encode()
 
 
 def _has_docstring(code: types.CodeType) -> bool:
