@@ -11,7 +11,7 @@ import pytest
 from execution_calls import PATIENCE_S
 
 from exca.errors import InvalidInfra
-from exca.execution._array._crew import Departure, oom_kills
+from exca.execution._array._departures import Departure, OomWatch, oom_kills
 from exca.execution._capacity import allowed_cpus, allowed_gpus
 
 MANY = max(2, len(os.sched_getaffinity(0)))
@@ -89,4 +89,14 @@ def test_count_of_processes_killed_for_memory(tmp_path: Path) -> None:
     (tmp_path / "vmstat").write_text("nr_free_pages 12\noom_kill 3\npgfault 9\n")
     assert oom_kills(str(tmp_path / "vmstat")) == 3
     assert oom_kills(str(tmp_path / "missing")) == 0
-    assert oom_kills() >= 0
+
+
+def test_a_worker_is_said_to_be_out_of_memory_once_for_each_kill_of_the_kernel(tmp_path: Path) -> None:
+    vmstat = tmp_path / "vmstat"
+    vmstat.write_text("oom_kill 3\n")
+    watch, killed = OomWatch(str(vmstat)), Departure("w", -9)
+    assert "out of memory" not in watch.explain(killed)
+    vmstat.write_text("oom_kill 4\n")
+    assert "out of memory" not in watch.explain(Departure("w", 1)), "it ended by itself"
+    assert "out of memory" in watch.explain(killed)
+    assert "out of memory" not in watch.explain(killed)

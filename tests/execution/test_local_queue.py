@@ -100,7 +100,7 @@ def test_whoever_submitted_is_told_of_a_loss_before_the_job_is_done(tmp_path: Pa
 
     [job] = local(tmp_path).submit([Call(kill_self, (9,), on_lost=functools.partial(note_loss, str(tmp_path)))])
     assert job.wait(PATIENCE_S)
-    assert (tmp_path / "lost").read_text() == "killed by signal 9 (SIGKILL) | stderr.log"
+    assert (tmp_path / "lost").read_text() == f"killed by signal 9 (SIGKILL) on {os.uname().nodename} | stderr.log"
 
 
 def test_an_on_lost_that_fails_leaves_the_verdict(tmp_path: Path) -> None:

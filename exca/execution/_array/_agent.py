@@ -8,7 +8,6 @@ to be started again.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import signal
@@ -19,20 +18,17 @@ from types import FrameType
 from typing import NamedTuple
 
 from ._agent_worker import LEFT, Worker
-from ._crew import Departure, oom_kills
+from ._departures import BARREN, GRACE_S, Departure, OomWatch
 from ._layout import COMPLETED, LOST, ArrayPaths, Verdict
+from ._libc import adopt_orphans, die_with_parent
 from ._losses import pronounce
 from ._schedule import Posting, timeouts_of, worker_name
 
 __all__ = ["Agent"]
 
 _TICK_S = 0.5  # how late a request to cancel may be noticed
-_GRACE_S = 5.0  # for a worker to leave when it has nothing left to do
 _EARLY_S = 60.0  # a scheduler's warning signal comes up to so much before its time (sbatch(1), --signal)
 _LATE_S = 30.0  # and its limits are looked at so often
-_BARREN = 3  # workers that end in a row without having begun a call: more of them would not help
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
-_LIBC = ctypes.CDLL(None)
 
 
 class Running(NamedTuple):
@@ -83,16 +79,15 @@ class Agent:
         self._begun = self._failed = 0
         self._running: Running | None = None
         self._said: set[str] = set()
-        self._oom_kills = oom_kills()
+        self._memory = OomWatch()
 
     def run(self) -> int:
         """Drain the array; returns the exit code for the scheduler. Leaves with SystemExit in each child."""
-        if sys.platform == "linux":
-            _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)  # what a call leaves running can be found, and ended
+        adopt_orphans()
         self._watch_signals()
         again = os.path.lexists(f"{self.array.workers}/{self.name}")
         barren = 0
-        while barren < _BARREN:
+        while barren < BARREN:
             begun = self._begun
             self._running = None
             code = self._attend(*self._hire(again))
@@ -105,7 +100,7 @@ class Agent:
                 return 1
             barren = 0 if self._begun > begun else barren + 1
             again = True
-        print(f"{self.name}: {_BARREN} workers in a row ended before they began a call", file=sys.stderr)
+        print(f"{self.name}: {BARREN} workers in a row ended before they began a call", file=sys.stderr)
         return 1
 
     # The worker: a child
@@ -120,10 +115,7 @@ class Agent:
         if not pid:
             os.close(reports)
             signal.set_wakeup_fd(-1)
-            if sys.platform == "linux":
-                _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-                if os.getppid() != agent:
-                    os._exit(1)
+            die_with_parent(agent)
             pinned = self._number if self.posting.pinned else None
             Worker(self.array, self.name, self.warning, end).work(pinned, again)
         os.close(end)
@@ -148,7 +140,7 @@ class Agent:
                 return None if code == LEFT and self._caught else code
             if self._said & {"done", "left"}:  # threads that a call has left behind may keep it
                 idle_since = idle_since or time.monotonic()
-                if time.monotonic() > idle_since + _GRACE_S:
+                if time.monotonic() > idle_since + GRACE_S:
                     os.kill(child, signal.SIGKILL)
                     os.waitpid(child, 0)
                     os.close(reports)
@@ -231,12 +223,8 @@ class Agent:
         return not self._caught and not self.posting.pinned
 
     def _explain(self, code: int) -> str:
-        reason = Departure(self.name, code).reason
-        if code == -signal.SIGKILL and oom_kills() > self._oom_kills:
-            self._oom_kills = oom_kills()
-            return f"{reason}, probably out of memory: the kernel has just killed for memory on {os.uname().nodename}"
         problems = [line.partition(" ")[2] for line in self._said if line.startswith("problem ")]
-        return ": ".join([f"{reason} on {os.uname().nodename}", *problems])
+        return ": ".join([self._memory.explain(Departure(self.name, code)), *problems])
 
     def _begin_anew(self) -> int:
         """Ask the scheduler to start this worker again."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["captured"]
+from ._libc import flush_c_buffers
 
-_LIBC = ctypes.CDLL(None)
+__all__ = ["captured"]
 
 
 @contextmanager
@@ -42,4 +41,4 @@ def _flush() -> None:
         except (OSError, ValueError, AttributeError):  # closed or replaced by the call; nothing of it is left to write
             continue
     # What C code printed sits in the C library's own buffer, and would land in the next call's log.
-    _LIBC.fflush(None)
+    flush_c_buffers()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -10,39 +9,13 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
-__all__ = ["Crew", "Departure", "Post", "oom_kills"]
+from ._departures import Departure
+from ._libc import die_with_parent
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
-_LIBC = ctypes.CDLL(None)  # loaded here so that no worker has to
+__all__ = ["Crew", "Post"]
+
 _PAUSE_S = 1.0  # a process deep in the kernel may not stop at once
 _PIPE_BYTES = 65536  # what a pipe holds; an order or a report is shorter than PIPE_BUF, so it comes in one piece
-
-
-class Departure(NamedTuple):
-    """A worker that has ended."""
-
-    name: str
-    exit_code: int  # negative: the signal that killed it, as in `subprocess`
-
-    @property
-    def reason(self) -> str:
-        if self.exit_code >= 0:
-            return f"its process ended with exit code {self.exit_code}"
-        number = -self.exit_code
-        try:
-            return f"killed by signal {number} ({signal.Signals(number).name})"
-        except ValueError:  # a real-time signal
-            return f"killed by signal {number}"
-
-
-def oom_kills(vmstat: str = "/proc/vmstat") -> int:
-    """How many processes the kernel has killed for want of memory since it started (``oom_kill`` of proc(5))."""
-    try:
-        with open(vmstat) as file:
-            lines = [line.split() for line in file]
-    except OSError:
-        return 0
-    return next((int(value) for name, value in lines if name == "oom_kill"), 0)
 
 
 class Post(NamedTuple):
@@ -105,10 +78,8 @@ class Crew:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         for descriptor in (end, self.reports, *self._orders.values()):
             os.close(descriptor)  # the others must see that the supervisor has ended
-        if tied and sys.platform == "linux":
-            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != supervisor:
-                os._exit(1)  # it ended before the line above
+        if tied:
+            die_with_parent(supervisor)
         return Post(name, orders, self._report_end)
 
     def engage_idle(self, folder: str) -> str | None:

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ._crew import Departure, Post, oom_kills
+from ._crew import Post
+from ._departures import BARREN, GRACE_S, Departure, OomWatch
 from ._desk import Desk
 from ._layout import LOST, ArrayPaths, Queue, Spec, Verdict
 from ._losses import pronounce
@@ -18,8 +19,6 @@ from ._slots import Slot, SlotPool, lend
 __all__ = ["ArrayRun"]
 
 _HEARTBEAT_S = 10.0
-_GRACE_S = 5.0  # between SIGTERM and SIGKILL, and for a worker to leave when nothing is left to do
-_BARREN = 3  # workers that end in a row without having taken a call: more of them would not help
 
 
 class Running(NamedTuple):
@@ -60,7 +59,7 @@ class ArrayRun:
         self._clear = False  # the calls that are running are to end too
         self._idle_since: float | None = None
         self._next_beat = 0.0
-        self._oom_kills = oom_kills()
+        self._memory = OomWatch()
         self._slots = (
             SlotPool(queue.slots, queue.slot_names, queue.slots_per_worker, queue.lent_slots) if queue.slots else None
         )
@@ -172,7 +171,7 @@ class ArrayRun:
     def _bury(self, departures: list[Departure]) -> None:
         if not departures:
             return
-        reasons = {departure.name: self._explain(departure) for departure in departures}
+        reasons = {departure.name: self._memory.explain(departure) for departure in departures}
         ended = {}
         for index, running in list(self._running.items()):
             if running.worker in reasons:
@@ -182,16 +181,10 @@ class ArrayRun:
         self._pronounce(ended)
         failures = [departure for departure in departures if departure.exit_code != 0]
         self._barren = 0 if ended or len(failures) < len(departures) else self._barren + len(failures)
-        if self._barren >= _BARREN:
+        if self._barren >= BARREN:
             why = f"workers end before they take a call: {failures[-1].reason}; see {self.array.log}"
             self._stop = Verdict(LOST, why)
         self._engaged -= reasons.keys()
-
-    def _explain(self, departure: Departure) -> str:
-        if departure.exit_code == -signal.SIGKILL and oom_kills() > self._oom_kills:
-            self._oom_kills = oom_kills()
-            return f"{departure.reason}, probably out of memory: the kernel has just killed for memory on this machine"
-        return departure.reason
 
     def _see_idlers_off(self) -> None:
         """A worker may be kept from leaving by threads that a call has left behind."""
@@ -199,7 +192,7 @@ class ArrayRun:
             self._idle_since = None
         elif self._idle_since is None:
             self._idle_since = time.monotonic()
-        elif time.monotonic() > self._idle_since + _GRACE_S:
+        elif time.monotonic() > self._idle_since + GRACE_S:
             for name in self._engaged if self._keeps_crew else self._crew.names():
                 self._crew.signal(name, signal.SIGKILL)
 
@@ -232,7 +225,7 @@ class ArrayRun:
                 verdict = Verdict(LOST, f"timed out after {limit / 60:g} min (timeout_min)")
             if verdict:
                 self.array.sentence(index, verdict)
-                self._sentences[index] = Sentence(verdict, now + _GRACE_S)
+                self._sentences[index] = Sentence(verdict, now + GRACE_S)
                 self._strike(index, signal.SIGTERM)
 
     def _carry_out_sentences(self) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from exca.liveness import Stamp
 
-from ._crew import Departure
+from ._departures import Departure
 from ._desk import Desk
 from ._layout import ArrayPaths
 from ._run import ArrayRun
