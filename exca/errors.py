@@ -34,6 +34,8 @@ Messages say what happened, where (field, path, job id) and what to do next.
 
 from __future__ import annotations
 
+from typing import Final
+
 __all__ = [
     "CodeChanged",
     "ConfigChanged",
@@ -109,19 +111,25 @@ class ResultNotFound(StoreError, LookupError):
 
 
 class ResultNotStored(StoreError, OSError):
-    """A value was computed but could not be stored; it is not lost: see `value`.
+    """A value was computed but could not be stored; it is not lost where it was computed: see `value`.
 
     Attributes
     ----------
-    value: what was computed.
+    value: what was computed; None if the error comes from another process, or if nothing was computed.
     """
+
+    _VALUE_IS_HERE: Final = "The value is in this error's `value`."
 
     def __init__(self, message: str, value: object = None) -> None:
         super().__init__(message)
         self.value = value
+        if value is not None:
+            self.add_note(self._VALUE_IS_HERE)
 
-    def __reduce__(self) -> tuple[type[ResultNotStored], tuple[str]]:
-        return type(self), (str(self),)  # a value that could not be stored does not travel with its error either
+    def __reduce__(self) -> tuple[type[ResultNotStored], tuple[object, ...], dict[str, object]]:
+        # A value that could not be stored does not travel with its error either, nor does the note that speaks of it.
+        notes = [note for note in getattr(self, "__notes__", ()) if note != self._VALUE_IS_HERE]
+        return type(self), self.args, {**self.__dict__, "value": None, "__notes__": notes}
 
 
 class CorruptResult(StoreError, ValueError):

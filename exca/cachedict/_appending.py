@@ -168,6 +168,6 @@ class Appender:
     def _not_stored(self, key: str, value: object, error: OSError) -> ResultNotStored:
         return ResultNotStored(
             f"item {key!r} was not stored in {self._folder}: {error}. The items before it are kept. Make room or ask "
-            "for write access, and store it again; the value is in this error's `value`.",
+            "for write access, and store it again.",
             value,
         )

@@ -260,9 +260,7 @@ class FolderEntry:
 
     def _not_stored(self, error: Exception, value: Any) -> ResultNotStored:
         return ResultNotStored(
-            f"the result was computed but not stored in {self.path}: {type(error).__name__}: {error}. "
-            "The value is in this error's `value`.",
-            value,
+            f"the result was computed but not stored in {self.path}: {type(error).__name__}: {error}.", value
         )
 
     def _clean_up(self, names: list[str]) -> None:

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import pathlib
+import pickle
 import resource
 import shutil
 import signal
@@ -592,6 +593,19 @@ def test_a_full_disk_loses_neither_the_value_nor_the_old_result(entry: FolderEnt
     assert caught.value.value.shape == (10_000,)
     assert load(entry) == "old"
     assert [path.name for path in entry.path.glob(".*")] == [], "no half-written file stays behind"
+
+
+def test_an_error_speaks_of_its_value_where_that_is(entry: FolderEntry) -> None:
+    with pytest.raises(ResultNotStored, match="computed but not stored") as caught:
+        entry.write_value([1, threading.Lock()], {}, replace=False)
+    error = caught.value
+    assert error.value[0] == 1
+    error.add_note("see the log")
+    assert error.__notes__ == ["The value is in this error's `value`.", "see the log"]
+    travelled = pickle.loads(pickle.dumps(error))
+    assert (type(travelled), str(travelled)) == (ResultNotStored, str(error))
+    assert (travelled.value, travelled.__notes__) == (None, ["see the log"])
+    assert not hasattr(ResultNotStored("nothing was computed"), "__notes__")
 
 
 def test_a_large_plain_value_does_not_slow_the_record_down(entry: FolderEntry) -> None:

@@ -68,8 +68,7 @@ def dump(
         discard(folder, context.all_files)
         if isinstance(error, NotSafelyStorable):
             raise ResultNotStored(
-                f"the value of item {key!r}, of type {full_name(type(value))}, was not stored in {folder}: {error}. "
-                "The value is in this error's `value`.",
+                f"the value of item {key!r}, of type {full_name(type(value))}, was not stored in {folder}: {error}.",
                 value,
             ) from error
         raise
