@@ -1,4 +1,4 @@
-"""Who runs it: calls in, jobs out; inline, in threads, in a bounded local queue.
+"""Who runs it: calls in, jobs out; inline, in threads, in a bounded local queue, or under a scheduler such as Slurm.
 
 `make_executor` gives what runs calls with some `Resources`; its ``submit`` takes a list of `Call` and gives a `Job`
 for each, without waiting. What several calls have in common, such as the items of a map that a few workers drain,
@@ -17,7 +17,14 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 from exca.execution._call import Call, Shared
-from exca.execution._clusters import check_cluster, choose_cluster, make_executor, worker_bound
+from exca.execution._clusters import (
+    check_cluster,
+    choose_cluster,
+    ends_with_this_process,
+    make_executor,
+    runs_in_this_process,
+    worker_bound,
+)
 from exca.execution._code import CodeCopy
 from exca.execution._job import Executor, Job, JobStatus
 from exca.execution._resources import Resources
@@ -40,9 +47,11 @@ __all__ = [
     "as_completed",
     "check_cluster",
     "choose_cluster",
+    "ends_with_this_process",
     "find_jobs",
     "job_from_folder",
     "make_executor",
+    "runs_in_this_process",
     "wait_all",
     "worker_bound",
 ]

@@ -16,10 +16,27 @@ from exca.execution._resources import Resources
 if TYPE_CHECKING:
     from exca.execution._queues import QueueExecutor
 
-__all__ = ["check_cluster", "choose_cluster", "make_executor", "worker_bound"]
+__all__ = [
+    "check_cluster",
+    "choose_cluster",
+    "ends_with_this_process",
+    "make_executor",
+    "runs_in_this_process",
+    "worker_bound",
+]
 
 _CLUSTERS = (None, "auto", "debug", "local", "processpool", "threadpool", "slurm")
 _ANSWER_S = 5.0  # a controller that takes longer is as good as none
+
+
+def runs_in_this_process(cluster: str | None) -> bool:
+    """Whether calls run in this very process: nothing is pickled, and there are no log files."""
+    return cluster in (None, "debug", "threadpool")
+
+
+def ends_with_this_process(cluster: str | None) -> bool:
+    """Whether calls that have not ended end with this process; else they go on, and can be found again."""
+    return runs_in_this_process(cluster) or cluster == "processpool"
 
 
 def check_cluster(cluster: str | None) -> None:

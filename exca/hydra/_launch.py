@@ -11,6 +11,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from pydantic import ValidationError
 
 from exca.errors import InvalidInfra, ResultNotStored, SubmissionFailed, UnstableIdentity
+from exca.execution import ends_with_this_process
 from exca.task import Task
 
 from ._bound import Bound
@@ -39,7 +40,6 @@ __all__ = ["Launch", "launch_points"]
 
 _LOG = logging.getLogger(__name__)
 _HERE = (None, "debug")
-_TIED = (*_HERE, "threadpool", "processpool")
 
 
 def launch_points(launcher: Launcher, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
@@ -157,7 +157,7 @@ class Launch:
         """
         with _refusals():
             todo = sort(distinct(points))
-            tied = [cluster for point in todo if (cluster := cluster_of(point)) in _TIED]
+            tied = [cluster for point in todo if ends_with_this_process(cluster := cluster_of(point))]
             if tied:
                 raise SweepRefused(
                     f"hydra.sweeper.detach: the jobs of cluster={tied[0] or 'null'} end with this process; choose "
@@ -233,7 +233,7 @@ def _wait(tasks: Sequence[Task], display: Display, done: int, failed: int) -> No
         follow(jobs, display, done=done, failed=failed)
     except KeyboardInterrupt:
         left = [task for task, job in zip(tasks, jobs, strict=True) if not job.done()]
-        ended = sum(task.settings.resources().cluster in _TIED for task in left)
+        ended = sum(ends_with_this_process(task.settings.resources().cluster) for task in left)
         if ended:
             _LOG.warning("%s end with this process; the same command computes them", points_of(ended))
         if len(left) > ended:

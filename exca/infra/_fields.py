@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from exca.errors import InvalidInfra
-from exca.execution import Resources
+from exca.execution import Resources, ends_with_this_process
 from exca.infra._workdir import WorkDir
 from exca.task import Computation, Method, absolute
 
@@ -136,7 +136,7 @@ class BaseInfra(ExecutionFields):
             return self.logs.replace("{folder}", absolute(self.folder))
         if "{folder}" not in self.logs:
             return self.logs
-        if self.cluster in (None, "debug", "threadpool", "processpool"):
+        if ends_with_this_process(self.cluster):
             return None
         raise InvalidInfra(f"cluster={self.cluster!r} needs a folder for its jobs: set infra.folder")
 

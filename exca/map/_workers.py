@@ -216,7 +216,7 @@ class _Round:
 
     def _stop(self, jobs: Sequence[execution.Job]) -> bool:
         """Stop workers that work for this call alone: a thread when it has ended the item it is at."""
-        if self.resources.cluster not in ("threadpool", "processpool"):
+        if not execution.ends_with_this_process(self.resources.cluster):
             return False
         self.marks.stopped = True
         for job in jobs:

@@ -13,7 +13,7 @@ from execution_calls import double
 from executor_contract import results
 
 from exca.errors import InvalidInfra, SubmissionFailed
-from exca.execution import Call, Executor, Resources, choose_cluster, make_executor
+from exca.execution import Call, Executor, Resources, choose_cluster, make_executor, runs_in_this_process
 from exca.execution._clusters import slurm_answers
 from exca.execution._interpreters import find_interpreter
 from exca.execution._queues import ENVIRONMENT, Bounds, QueueExecutor
@@ -34,6 +34,12 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def program(path: Path, script: str) -> None:
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+@pytest.mark.parametrize("cluster", [None, "debug", "threadpool", "processpool", "local"])
+def test_where_calls_run(tmp_path: Path, cluster: str | None) -> None:
+    [process] = results(make_executor(Resources(cluster=cluster), str(tmp_path)).submit([Call(os.getpid)]))
+    assert (process == os.getpid()) == runs_in_this_process(cluster)
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ class Queue(NamedTuple):
 class Verdict(NamedTuple):
     """How a call ended; the text of the symlink ``ended/<index>``."""
 
-    kind: str  # "completed", "raised", "lost" or "cancelled"
+    kind: str  # "completed", "raised", "lost", "cancelled" or "never-started"
     reason: str = ""
 
     def to_text(self) -> str:
