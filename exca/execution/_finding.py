@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +10,9 @@ from exca.execution._array._layout import ArrayPaths
 from exca.execution._array._schedule import Posting, Schedule
 from exca.execution._queued import QueuedJob, job_from_folder
 from exca.execution._scheduled import track
+from exca.execution._slurm import describe_job
 
 __all__ = ["find_jobs"]
-
-_PATIENCE_S = 40.0
 
 
 def find_jobs(job_id: str, folder: Path | None) -> list[QueuedJob]:
@@ -63,13 +61,7 @@ def _jobs_of(array: ArrayPaths, job_id: str) -> Iterator[QueuedJob]:
 
 def _ask_slurm(job_id: str) -> tuple[ArrayPaths, str]:
     """The array of a job that Slurm still knows, and the id by which it was submitted."""
-    command = ["scontrol", "show", "job", "--oneliner", job_id]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        detail = (getattr(error, "stderr", None) or str(error)).strip()
-        raise LookupError(f"Slurm does not know job {job_id} ({detail}): say in which folder to look") from error
-    fields = dict(item.split("=", 1) for item in done.stdout.split("\n")[0].split() if "=" in item)
+    fields = describe_job(job_id)
     log = Path(fields.get("StdErr", ""))
     array = ArrayPaths(log.parents[1]) if len(log.parents) > 1 else ArrayPaths(log)
     if not Posting.is_there(array):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from exca.execution._array._layout import ArrayPaths, Spec
-from exca.execution._spawning import Tether, interpreter_flags, start_supervisor
+from exca.execution._spawning import Tether, boot_command, start_supervisor
 from exca.liveness import Stamp
 
 __all__ = ["KEEP_S", "Footing", "start_pool"]
@@ -36,7 +36,7 @@ class Footing(NamedTuple):
     def of(cls, interpreter: str, spec: Spec) -> Footing:
         """The footing that this process would give to a worker now."""
         return cls(
-            command=(interpreter, *interpreter_flags()),
+            command=tuple(boot_command(interpreter)),
             variables=frozenset(os.environ.items()),
             call_variables=frozenset(spec.environment.items()),
             sys_path=tuple(spec.sys_path),

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from exca.execution._array._schedule import Schedule
 from exca.execution._sighting import ALIVE, FORGOTTEN, UNKNOWN, Sighting
 
-__all__ = ["SlurmWatch", "cancel_elements", "job_note", "largest_array", "watch_of"]
+__all__ = ["SlurmWatch", "cancel_elements", "describe_job", "is_inside_job", "job_note", "largest_array", "watch_of"]
 
 _FIRST_PAUSE_S: Final = 2.0
 _LONGEST_PAUSE_S: Final = 30.0
@@ -220,6 +220,22 @@ def cancel_elements(jobs: Sequence[str]) -> None:
         except (OSError, subprocess.SubprocessError) as error:
             detail = getattr(error, "stderr", None) or error
             _LOG.warning("scancel of %d jobs failed: %s", len(jobs), detail)
+
+
+def describe_job(job_id: str) -> dict[str, str]:
+    """What ``scontrol show job`` says of a job, or of the first element of an array: some minutes after its end too.
+
+    Raises
+    ------
+    LookupError: Slurm does not know the job, or does not answer.
+    """
+    command = ["scontrol", "show", "job", "--oneliner", job_id]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        detail = (getattr(error, "stderr", None) or str(error)).strip()
+        raise LookupError(f"Slurm does not know job {job_id} ({detail}): say in which folder to look") from error
+    return dict(item.split("=", 1) for item in done.stdout.split("\n")[0].split() if "=" in item)
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from exca.execution._array._layout import ArrayPaths
 from exca.execution._array._owner import END_OF_ORDER, LINE
 from exca.liveness import Stamp
 
-__all__ = ["Tether", "interpreter_flags", "reap", "start_supervisor"]
+__all__ = ["Tether", "boot_command", "reap", "start_supervisor"]
 
 _BOOT = Path(__file__).parent / "_array" / "_boot.py"
 
@@ -72,7 +72,7 @@ def start_supervisor(array: ArrayPaths, interpreter: str, tether: Tether | None)
     SubmissionFailed: it could not be started.
     """
     reap()
-    command = [interpreter, "-P", *interpreter_flags(), str(_BOOT), str(array.folder)]
+    command = boot_command(interpreter, str(array.folder))
     actions: list[tuple[object, ...]] = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(array.log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666),
@@ -112,7 +112,8 @@ def reap() -> None:
                 tether.cut()
 
 
-def interpreter_flags() -> list[str]:
-    """What the user asked of this Python holds for the workers too."""
+def boot_command(interpreter: str, *arguments: str) -> list[str]:
+    """The command of a supervisor or an agent (`_boot`); what the user asked of this Python holds for it too."""
     optimize = ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
-    return [*optimize, *(f"-W{option}" for option in sys.warnoptions)]
+    flags = [*optimize, *(f"-W{option}" for option in sys.warnoptions)]
+    return [interpreter, "-P", *flags, str(_BOOT), *arguments]

@@ -30,13 +30,12 @@ from exca.execution._queued import QueuedJob
 from exca.execution._scheduled import track
 from exca.execution._sighting import ALIVE, Sighting
 from exca.execution._slurm import cancel_elements, is_inside_job, job_note, largest_array
-from exca.execution._spawning import interpreter_flags
+from exca.execution._spawning import boot_command
 from exca.execution._writing import Surroundings, remove_array, write_array
 from exca.liveness import Stamp
 
 __all__ = ["Order", "PluginWatch", "SubmititExecutor", "known_clusters"]
 
-_BOOT = Path(__file__).parent / "_array" / "_boot.py"
 _TRIES_S = (2.0, 5.0, 15.0)  # pauses before a submission is tried again
 _PASSING = ("unable to contact", "timed out", "connection refused", "temporarily", "try again")
 _LONGEST_NAME = 200  # characters; Slurm refuses more than 1024 bytes
@@ -163,8 +162,8 @@ class SubmititExecutor:
         They need no submitit, which with numpy costs each worker 0.15 s and 30 MB: what submitit would have run comes
         after our own arguments, and is not looked at.
         """
-        start = [self._around.interpreter, "-P", *interpreter_flags(), str(_BOOT), "--slurm"]
-        command = shlex.join([*start, str(place.paths.folder), str(part.start)])
+        arguments = "--slurm", str(place.paths.folder), str(part.start)
+        command = shlex.join(boot_command(self._around.interpreter, *arguments))
         # Without srun, the signal before the end must come to Python and not to the shell around it.
         return command if self._order.parameters["use_srun"] else f"exec {command}"
 
