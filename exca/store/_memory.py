@@ -56,7 +56,7 @@ class MemoryEntry:
     def error(self, outcome: Outcome) -> BaseException:
         # docstring inherited
         described = outcome.record["error"]
-        error = rebuild_error(described, Path("memory"), None)
+        error = rebuild_error(described, None, None)
         error.add_note(f"--- the stored error, as it was raised ---\n{described['traceback'].rstrip()}")
         return error
 

@@ -19,6 +19,14 @@ from hypothesis import strategies as st
 from exca.store import FolderStore, MemoryStore, Store
 
 
+class OtherConstructor(Exception):
+    """An exception whose constructor does not take its message."""
+
+    def __init__(self, where: str, code: int) -> None:
+        super().__init__(f"{where}: {code}")
+        self.code = code
+
+
 class StoreContract:
     """Inherited once for each implementation of `Store`."""
 
@@ -73,6 +81,16 @@ class StoreContract:
         assert isinstance(first, ValueError)
         assert str(first) == "no such data"
         assert any("in _raised" in note for note in first.__notes__)
+
+    def test_incident_11_an_exception_with_another_constructor_keeps_its_type(self, store: Store) -> None:
+        entry = _prepared(store, "m/a")
+        entry.write_error(_raised(OtherConstructor("disk", 3)), {}, replace=False)
+        outcome = entry.outcome()
+        assert outcome is not None
+        error = entry.error(outcome)
+        assert isinstance(error, OtherConstructor)
+        assert (str(error), error.code) == ("disk: 3", 3)
+        assert any("in _raised" in note for note in error.__notes__)
 
     def test_the_status_is_known_without_the_record(self, store: Store) -> None:
         entry = _prepared(store, "m/a")

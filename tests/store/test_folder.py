@@ -34,11 +34,12 @@ class Report:
     loss: float
 
 
-class TwoArguments(Exception):
-    """An exception whose constructor does not take its message."""
+class Attached(RuntimeError):
+    """Carries something that no pickle takes."""
 
-    def __init__(self, where: str, code: int) -> None:
-        super().__init__(f"{where}: {code}")
+    def __init__(self) -> None:
+        super().__init__("see the lock")
+        self.lock = threading.Lock()
 
 
 @pytest.fixture
@@ -352,13 +353,26 @@ def test_incident_10_a_writer_killed_at_any_moment_leaves_the_old_value_or_the_n
         assert (value == value[0]).all()
 
 
-def test_incident_11_an_exception_with_another_constructor_keeps_its_text(entry: FolderEntry) -> None:
-    entry.write_error(TwoArguments("disk", 3), {}, replace=False)
+@pytest.mark.parametrize("error", [Attached(), KeyboardInterrupt("see the lock")], ids=["attached", "interrupt"])
+def test_incident_11_an_exception_that_cannot_be_rebuilt_keeps_its_text(
+    entry: FolderEntry, error: BaseException
+) -> None:
+    entry.write_error(error, {}, replace=False)
     outcome = entry.outcome()
     assert outcome is not None
-    error = entry.error(outcome)
-    assert isinstance(error, JobFailed)
-    assert "TwoArguments: disk: 3" in str(error)
+    rebuilt = entry.error(outcome)
+    assert isinstance(rebuilt, JobFailed)
+    assert f"{type(error).__name__}: see the lock" in str(rebuilt)
+
+
+def test_a_failure_that_names_its_builtin_in_full_is_read(entry: FolderEntry) -> None:
+    entry.write_error(KeyError("x"), {}, replace=False)
+    failure = entry.path / "failure.json"
+    failure.write_text(failure.read_text().replace('"type":"KeyError"', '"type":"builtins.KeyError"'))
+    outcome = entry.outcome()
+    assert outcome is not None
+    assert outcome.record["error"]["type"] == "builtins.KeyError"
+    assert type(entry.error(outcome)) is KeyError
 
 
 def test_incident_13_the_status_does_not_read_the_value(entry: FolderEntry) -> None:

@@ -5,25 +5,14 @@ from __future__ import annotations
 import io
 import pickle
 import sys
-import traceback
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+from exca import raised
 from exca.by_value import dump_by_value
+from exca.raised import Raised
 
 __all__ = ["Raised", "describe", "dump", "load", "rebuild"]
-
-
-class Raised(NamedTuple):
-    """The account of an exception, readable where its class is not."""
-
-    type: str  # qualified name of the class
-    message: str
-    traceback: str  # with causes and contexts, as Python prints it
-    pickled: bytes | None  # see `rebuild`; None if the exception cannot be rebuilt
-
-    def one_line(self) -> str:
-        return f"{self.type}: {self.message}" if self.message else self.type
 
 
 def dump(value: object) -> bytes:
@@ -61,47 +50,15 @@ def _sparing_own(set_state: Callable[[type, object], object]) -> Callable[[type,
 
 
 def describe(error: BaseException) -> Raised:
-    """Account for an exception, with a pickle of it if loading that pickle gives the same exception again."""
-    kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    try:
-        message = str(error)
-    except Exception as problem:  # __str__ is the user's code
-        message = f"<its __str__ raised {type(problem).__name__}>"
-    return Raised(name, message, "".join(traceback.format_exception(error)), _pickle(error, message))
+    """Account for an exception, with a pickle of it if that gives the same exception again."""
+    return raised.describe(error, dump)
 
 
 def rebuild(pickled: bytes) -> BaseException:
-    """Build the exception again.
+    """Build the exception of an account again.
 
     Raises
     ------
     Exception: whatever unpickling raises, for instance where the module of the class does not exist.
     """
-    content = load(pickled)
-    error = _assemble(*content) if isinstance(content, tuple) else content
-    if not isinstance(error, BaseException):
-        raise TypeError(f"an exception was stored, a {type(error).__name__} came back")
-    return error
-
-
-def _pickle(error: BaseException, message: str) -> bytes | None:
-    if not isinstance(error, Exception):
-        return None  # SystemExit and KeyboardInterrupt are about the process they were raised in
-    # Pickle calls the class with `args`, which fails for a constructor that takes others: the parts always fit.
-    for content in (error, (type(error), error.args, error.__dict__)):
-        try:
-            pickled = dump(content)
-            copy = rebuild(pickled)
-            if type(copy) is type(error) and str(copy) == message:
-                return pickled
-        except Exception:  # all of this is the user's code; the next form, or the text, will do
-            continue
-    return None
-
-
-def _assemble(kind: type[BaseException], args: tuple[object, ...], state: dict[str, object]) -> BaseException:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    error.__dict__.update(state)
-    return error
+    return raised.rebuild(load(pickled))
