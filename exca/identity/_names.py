@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import re
 import sys
 import types
 import typing
@@ -12,6 +11,8 @@ from collections.abc import Callable
 
 from exca.errors import UnstableIdentity
 from exca.main_module import main_name, set_main_name
+
+from ._file_names import HASH_CHARS, MAX_BYTES, UNSAFE
 
 # multiprocessing imports the script of its parent under the second name.
 _MAIN_MODULES = frozenset({"__main__", "__mp_main__"})
@@ -24,9 +25,6 @@ _IMPORTABLE = (
     types.WrapperDescriptorType,
     types.ModuleType,
 )
-_UNSAFE = re.compile(r"[^A-Za-z0-9._+-]")
-_MAX_BYTES = 200
-_HASH_CHARS = 20
 
 # Grows when the name of a class may have changed: whatever was derived from names before is stale then.
 generation = 0
@@ -65,10 +63,7 @@ def module_name(obj: object) -> str:
     name = getattr(obj, attribute, None)
     if not isinstance(name, str):
         raise UnstableIdentity(f"{type(obj).__name__} object does not say in which module it was defined")
-    if name not in _MAIN_MODULES:
-        return name
-    script = main_name()
-    return "__main__" if script.startswith("<") else script  # the "file" of standard input
+    return main_name() if name in _MAIN_MODULES else name
 
 
 def class_path(cls: type) -> str:
@@ -228,9 +223,9 @@ def computation_name(cls: type, method: str, version: str) -> str:
 def _computation_name(cls: type, method: str, version: str, _generation: int) -> str:
     path = f"{module_name(cls)}.{cls.__qualname__}.{method}".rstrip(".")
     parts = [path.replace("<locals>.", ""), version]
-    name = ",".join(_UNSAFE.sub("-", part) for part in parts).lstrip(".-")
-    if name == ",".join(parts) and len(name) <= _MAX_BYTES:
+    name = ",".join(UNSAFE.sub("-", part) for part in parts).lstrip(".-")
+    if name == ",".join(parts) and len(name) <= MAX_BYTES:
         return name
     exact = f"{module_name(cls)}\n{class_path(cls)}\n{method}\n{version}"
-    digest = hashlib.sha256(exact.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_CHARS]
-    return f"{name[: _MAX_BYTES - _HASH_CHARS - 1]}-{digest}"
+    digest = hashlib.sha256(exact.encode("utf-8", "surrogatepass")).hexdigest()[:HASH_CHARS]
+    return f"{name[: MAX_BYTES - HASH_CHARS - 1]}-{digest}"

@@ -14,18 +14,16 @@ from typing import TypeAlias
 
 from ._arrays import is_dtype
 from ._encoding import LEAVES
+from ._file_names import HASH_CHARS, MAX_BYTES, UNSAFE
 from ._objects import is_secret, is_url
 
 # Key under which a shown model carries its class.
 CLASS = "=class="
 
-_MAX_BYTES = 200
-_HASH_CHARS = 20  # 80 bits: a collision is expected after 10^12 uids of one computation
-_ROOM = _MAX_BYTES - _HASH_CHARS - 1
+_ROOM = MAX_BYTES - HASH_CHARS - 1
 _WIDTHS = (48, 32, 24, 16, 12, 8)
 _MAX_PIECES = 64
 _MAX_ITEMS = 16
-_UNSAFE = re.compile(r"[^A-Za-z0-9._+-]")
 _PASSWORD = re.compile(r"//[^/]*@")
 _MAX_EXACT_INT = 10 ** _WIDTHS[0]
 
@@ -55,7 +53,7 @@ def folder_name(shown: Mapping[str, object], digest: str) -> str:
     readable = ",".join([f"{key}={value}" for key, value in pieces])
     if len(readable) > _ROOM or len(pieces) > _MAX_PIECES:
         readable = _fit(pieces)
-    return f"{readable.lstrip('.-')}-{digest[:_HASH_CHARS]}"
+    return f"{readable.lstrip('.-')}-{digest[:HASH_CHARS]}"
 
 
 def _fit(pieces: list[_Piece]) -> str:
@@ -107,7 +105,7 @@ def _safe_text(value: object) -> str:
 def _safe(text: str) -> str:
     if len(text) > _WIDTHS[0]:
         text = _shorten(text, _WIDTHS[0])
-    return _UNSAFE.sub("_", text)
+    return UNSAFE.sub("_", text)
 
 
 def _text(value: object) -> str:
