@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from exca.errors import ConfigError
 
-HOOK = "_exclude_from_cls_uid"
+EXCLUDE_ATTRIBUTE = "_exclude_from_cls_uid"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,17 +94,21 @@ def check_names(exclusion: Exclusion, known: Collection[str], owner: str) -> Non
 
 def depends_on_instance(cls: type[BaseModel]) -> bool:
     """Whether the exclusions of a class may differ from instance to instance."""
-    if HOOK in cls.__private_attributes__:  # assigned without ClassVar: pydantic made it a private attribute
+    if (
+        EXCLUDE_ATTRIBUTE in cls.__private_attributes__
+    ):  # assigned without ClassVar: pydantic made it a private attribute
         return True
-    hook = inspect.getattr_static(cls, HOOK, None)
+    hook = inspect.getattr_static(cls, EXCLUDE_ATTRIBUTE, None)
     return inspect.isfunction(hook) or isinstance(hook, property)
 
 
 def own_exclusion(source: BaseModel | type[BaseModel]) -> Exclusion:
     """What a class (or one instance, where it depends on it) excludes from its own identity."""
-    hook: object = getattr(source, HOOK, ())
+    hook: object = getattr(source, EXCLUDE_ATTRIBUTE, ())
     names = hook() if callable(hook) else hook
     if isinstance(names, str) or not isinstance(names, Iterable):
         owner = source if isinstance(source, type) else type(source)
-        raise ConfigError(f"{owner.__qualname__}.{HOOK} must be (or return) a sequence of field names, not {names!r}.")
+        raise ConfigError(
+            f"{owner.__qualname__}.{EXCLUDE_ATTRIBUTE} must be (or return) a sequence of field names, not {names!r}."
+        )
     return parse(tuple(names))

@@ -14,7 +14,7 @@ from ._encoding import Unnameable
 from ._exclusion import NOTHING, Exclusion, parse_exclude
 from ._identify import digest_of, explained
 from ._names import class_path
-from ._objects import HOOK
+from ._objects import UID_METHOD
 from ._plain import array_text, is_array, is_simple, plain_items, plain_scalar
 from ._plan import FieldPlan
 from ._readable import CLASS
@@ -128,7 +128,7 @@ class _Exporter:
             return float(value) if shape.is_float and type(value) is int else value
         if isinstance(value, BaseModel):
             return self._model(value, shape, exclusion)
-        if self._uid and hasattr(type(value), HOOK) and not isinstance(value, type):
+        if self._uid and hasattr(type(value), UID_METHOD) and not isinstance(value, type):
             return {CLASS: class_path(type(value)), "uid": self.plain(value._exca_uid_(), ANY)}
         if isinstance(value, Mapping):
             return self._mapping(value, shape, exclusion)
@@ -164,8 +164,8 @@ class _Exporter:
 
     def _model(self, value: BaseModel, shape: Shape, exclusion: Exclusion) -> Any:
         cls = type(value)
-        if self._uid and hasattr(cls, HOOK):
-            return {CLASS: class_path(cls), "uid": self.plain(getattr(value, HOOK)(), ANY)}
+        if self._uid and hasattr(cls, UID_METHOD):
+            return {CLASS: class_path(cls), "uid": self.plain(getattr(value, UID_METHOD)(), ANY)}
         marks = {} if cls is shape.model else class_marks(cls, shape, value)
         if CLASS in marks:
             marks = {CLASS: class_path(cls)} if self._uid else {}

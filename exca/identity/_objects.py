@@ -21,7 +21,7 @@ from ._frames import encode_frame
 from ._names import class_path, import_path, is_importable
 
 # Method by which a class gives its instances an identity: returns something that can be encoded.
-HOOK = "_exca_uid_"
+UID_METHOD = "_exca_uid_"
 
 _Secret: TypeAlias = pydantic.SecretStr | pydantic.SecretBytes | pydantic.Secret[Any]
 _SECRETS = (pydantic.SecretStr, pydantic.SecretBytes, pydantic.Secret)
@@ -65,7 +65,7 @@ def encode_object(walk: Encoder, value: object) -> Forms:
         return _enum(value)
     if is_importable(value):
         return _importable(value)
-    if hasattr(type(value), HOOK):
+    if hasattr(type(value), UID_METHOD):
         return encode_hooked(walk, value)
     if dataclasses.is_dataclass(value):
         return _dataclass(walk, value)

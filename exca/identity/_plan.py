@@ -18,7 +18,7 @@ from . import _names as names
 from ._aliases import input_key
 from ._encoding import LEAVES, Unnameable, text
 from ._exclusion import NOTHING, Exclusion, check_names, depends_on_instance, own_exclusion
-from ._objects import HOOK
+from ._objects import UID_METHOD
 from ._shape import Shape, agrees, shape_of
 
 # Full encoding of a value, given what its annotation implies.
@@ -140,7 +140,7 @@ class ModelPlan:
         self.code = text(names.class_path(cls))
         self.known = frozenset(infos)
         self.per_instance = depends_on_instance(cls)
-        self.hooked = hasattr(cls, HOOK)
+        self.hooked = hasattr(cls, UID_METHOD)
         own = NOTHING if self.per_instance else own_exclusion(cls)
         check_names(own, self.known, cls.__qualname__)
         self.exclusion = Exclusion(below=own.below) if own.below else NOTHING
