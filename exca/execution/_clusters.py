@@ -91,7 +91,7 @@ def make_executor(
     if cluster in ("local", "processpool"):
         return _make_queue(resources, cluster, logs, initializer)
     check_cluster(cluster)
-    from exca.execution._ordering import make_submitit_executor
+    from exca.execution._scheduler_request import make_submitit_executor
 
     return make_submitit_executor(resources, cluster, logs, initializer)
 

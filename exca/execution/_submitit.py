@@ -34,7 +34,7 @@ from exca.execution._spawning import boot_command
 from exca.execution._writing import Surroundings, remove_array, write_array
 from exca.liveness import Stamp
 
-__all__ = ["Order", "PluginWatch", "SubmititExecutor", "known_clusters"]
+__all__ = ["SchedulerRequest", "PluginWatch", "SubmititExecutor", "known_clusters"]
 
 _TRIES_S = (2.0, 5.0, 15.0)  # pauses before a submission is tried again
 _PASSING = ("unable to contact", "timed out", "connection refused", "temporarily", "try again")
@@ -43,7 +43,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Order:
+class SchedulerRequest:
     """What to ask of a scheduler for each worker.
 
     Attributes
@@ -72,8 +72,8 @@ class SubmititExecutor:
     logs: template of a job's folder, which the nodes see too.
     """
 
-    def __init__(self, order: Order, logs: str, around: Surroundings) -> None:
-        self._order = order
+    def __init__(self, request: SchedulerRequest, logs: str, around: Surroundings) -> None:
+        self._request = request
         self._logs = logs
         self._around = around
 
@@ -82,12 +82,12 @@ class SubmititExecutor:
             return []
         place = choose_place(self._logs)
         spec = write_array(place, calls, self._around, None)
-        workers = min(len(calls), self._order.max_workers or len(calls))
-        pinned = workers == len(calls) or self._order.parallel
+        workers = min(len(calls), self._request.max_workers or len(calls))
+        pinned = workers == len(calls) or self._request.parallel
         count = len(calls) if pinned else workers
-        order = self._order
+        request = self._request
         me = Stamp.current().to_dict()
-        posting = Posting(pinned, order.limit_s, order.warning_s, cluster=order.cluster, submitter=me)
+        posting = Posting(pinned, request.limit_s, request.warning_s, cluster=request.cluster, submitter=me)
         try:
             posting.write(place.paths)
             array = track(place.paths)
@@ -102,7 +102,7 @@ class SubmititExecutor:
 
     def _start(self, place: Place, count: int, name: str, at_once: int) -> None:
         """Have the scheduler start the workers: one array, or several where one would be too large."""
-        largest = largest_array() if self._order.cluster == "slurm" else count
+        largest = largest_array() if self._request.cluster == "slurm" else count
         ids: list[str] = []
         submitted = time.time()
         try:
@@ -110,13 +110,13 @@ class SubmititExecutor:
                 part = range(first, min(first + largest, count))
                 ids += self._submit_part(place, part, name, at_once)
         except BaseException:
-            if self._order.cluster == "slurm":
+            if self._request.cluster == "slurm":
                 cancel_elements(ids)
             raise
-        schedule = Schedule(self._order.cluster, submitted, os.getuid(), place.array, ids)
+        schedule = Schedule(self._request.cluster, submitted, os.getuid(), place.array, ids)
         schedule.write(place.paths)
         arrays = sorted({job.partition("_")[0] for job in ids})
-        _LOG.info("%d workers submitted to %s: %s", count, self._order.cluster, ", ".join(arrays))
+        _LOG.info("%d workers submitted to %s: %s", count, self._request.cluster, ", ".join(arrays))
 
     def _submit_part(self, place: Place, part: range, name: str, at_once: int) -> list[str]:
         for pause in (*_TRIES_S, None):
@@ -125,9 +125,9 @@ class SubmititExecutor:
             except (submitit.core.utils.FailedJobError, submitit.core.utils.FailedSubmissionError, OSError) as error:
                 text = " ".join(str(error).split())
                 if pause is None or not any(phrase in text.lower() for phrase in _PASSING):
-                    raise SchedulerRefused(f"{self._order.cluster} did not take the jobs: {text}") from error
+                    raise SchedulerRefused(f"{self._request.cluster} did not take the jobs: {text}") from error
                 # If it was taken after all, the workers of one attempt find the calls taken by those of the other.
-                _LOG.warning("%s does not answer (%s); trying again in %g s", self._order.cluster, text, pause)
+                _LOG.warning("%s does not answer (%s); trying again in %g s", self._request.cluster, text, pause)
                 time.sleep(pause)
         raise AssertionError("the last attempt raises")
 
@@ -135,7 +135,7 @@ class SubmititExecutor:
         executor = self._make_executor(place, part, name, at_once)
         workers = [ArrayWorker(str(place.paths.folder), number) for number in part]
         with _outside_jobs():
-            if self._order.cluster == "slurm" and len(part) > 1:
+            if self._request.cluster == "slurm" and len(part) > 1:
                 # The nodes read no pickle of submitit's: one job that is an array needs one, not one for each element.
                 executor.parameters["map_count"] = len(part)  # as `submit_array` does
                 job = executor.submit(workers[0])
@@ -144,17 +144,17 @@ class SubmititExecutor:
             return [str(job.job_id) for job in executor.submit_array(workers)]
 
     def _make_executor(self, place: Place, part: range, name: str, at_once: int) -> submitit.Executor:
-        folder, order = place.paths.folder / "scheduler", self._order
+        folder, request = place.paths.folder / "scheduler", self._request
         try:
-            if order.cluster == "slurm":
+            if request.cluster == "slurm":
                 executor = SlurmExecutor(folder, python=self._slurm_command(place, part))
                 executor.update_parameters(job_name=_plain_name(name), **self._slurm_parameters(place, part, at_once))
                 return executor
-            plugin = submitit.AutoExecutor(folder, cluster=order.cluster)
-            plugin.update_parameters(name=name, **order.parameters)
+            plugin = submitit.AutoExecutor(folder, cluster=request.cluster)
+            plugin.update_parameters(name=name, **request.parameters)
             return plugin
         except (AssertionError, NameError, TypeError, ValueError) as error:
-            raise InvalidInfra(f"cluster={order.cluster!r} does not take these resources: {error}") from error
+            raise InvalidInfra(f"cluster={request.cluster!r} does not take these resources: {error}") from error
 
     def _slurm_command(self, place: Place, part: range) -> str:
         """How the nodes start a worker.
@@ -165,16 +165,16 @@ class SubmititExecutor:
         arguments = "--slurm", str(place.paths.folder), str(part.start)
         command = shlex.join(boot_command(self._around.interpreter, *arguments))
         # Without srun, the signal before the end must come to Python and not to the shell around it.
-        return command if self._order.parameters["use_srun"] else f"exec {command}"
+        return command if self._request.parameters["use_srun"] else f"exec {command}"
 
     def _slurm_parameters(self, place: Place, part: range, at_once: int) -> dict[str, Any]:
-        parameters = dict(self._order.parameters)
+        parameters = dict(self._request.parameters)
         comment = parameters.get("comment")
         note = job_note(place.array, part.start)
         parameters["comment"] = f"{comment} {note}" if comment else note
         parameters["array_parallelism"] = at_once
         parameters["additional_parameters"] = _logs(place, part) | parameters["additional_parameters"]
-        delay_s = parameters["signal_delay_s"] = int(self._order.warning_s)
+        delay_s = parameters["signal_delay_s"] = int(self._request.warning_s)
         if not parameters["use_srun"]:  # sbatch(1): "B:" is for the batch process itself
             signal = {"signal": f"B:{SlurmJobEnvironment.USR_SIG}@{delay_s}"}
             parameters["additional_parameters"] = signal | parameters["additional_parameters"]

@@ -34,7 +34,7 @@ def make_submitit_executor(
     ------
     InvalidInfra: it cannot be asked for these resources.
     """
-    from exca.execution._submitit import Order, SubmititExecutor
+    from exca.execution._submitit import SchedulerRequest, SubmititExecutor
 
     if logs is None:
         raise InvalidInfra(f"cluster={cluster!r} outlives this process, so its jobs need a folder: set `folder`")
@@ -53,10 +53,10 @@ def make_submitit_executor(
     if warning_s is None:
         warning_s = _warning_s(limit_s)
     parallel = resources.nodes * resources.tasks_per_node > 1
-    order = Order(cluster, parameters, resources.max_workers, limit_s, warning_s, parallel)
+    request = SchedulerRequest(cluster, parameters, resources.max_workers, limit_s, warning_s, parallel)
     environment = _ENVIRONMENT | (thread_limits(resources.cpus_per_task) if resources.cpus_per_task else {})
     around = Surroundings(environment, code_of(resources), find_interpreter(resources.conda_env), initializer)
-    return SubmititExecutor(order, logs, around)
+    return SubmititExecutor(request, logs, around)
 
 
 def _require_slurm() -> None:
