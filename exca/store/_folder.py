@@ -28,6 +28,7 @@ from exca.store._files import (
     temporary_path,
     write_whole,
 )
+from exca.store._leftovers import DAY_S, find_leftovers
 from exca.store._pickles import check_trust, dump_pickle, load_pickle
 from exca.store._records import FORMAT, parse_record
 from exca.store._values import NotSafelyStorable, decode, encode
@@ -166,6 +167,8 @@ class FolderEntry:
                 raise self._not_stored(error, value) from error
             old, won = [], True  # what failed came after the commit
         self._clean_up([*(old if won else blobs.names), _FAILURE])
+        if won:
+            self._clean_up(find_leftovers(self._folder, blobs.names))
         return won
 
     def write_error(self, error: BaseException, facts: Mapping[str, Any], *, replace: bool) -> bool:
@@ -239,6 +242,8 @@ class FolderEntry:
         try:
             files = self._files_of_current()
             self._discard([_FAILURE, _RESULT, *files, "job.json", "submitit", "code"])
+            bulk_age_s = DAY_S if self.watch().alive() else 0.0  # somebody at work may be about to name his
+            self._discard(find_leftovers(self._folder, (), bulk_age_s=bulk_age_s))
         except OSError as error:
             raise StoreError(
                 f"the result in {self.path} cannot be removed: {error}. Whoever owns that folder can; or set "

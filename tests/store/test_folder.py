@@ -237,6 +237,54 @@ def test_a_commit_whose_answer_was_lost_on_the_way_is_this_writers_own(
     assert load(entry).tolist() == [1, 1]
 
 
+_KILLED = """
+import os, sys
+from exca.store import FolderStore, _files, _folder
+place = {"commit": (_folder, "publish"), "rename": (_files.os, "replace")}[sys.argv[2]]
+setattr(*place, lambda *_, **__: os._exit(9))  # killed behind the bulk file, or before it has its name
+entry = FolderStore(sys.argv[1]).entry("m/a")
+entry.write_value(list(range(9000)), {}, replace=False)
+"""
+_CHECKPOINTS = ("value-net.npy", "value-0123456789ab.npy.old", ".mine.tmp", "value-0123456789ab.pt")
+
+
+def _killed_writers(entry: FolderEntry, *, age_s: float) -> set[str]:
+    """What writers leave that are killed at the worst moments; the user's own files stand beside it, as old."""
+    for name in _CHECKPOINTS:
+        (entry.path / name).write_text("")
+    before = set(os.listdir(entry.path))
+    for moment in ("commit", "rename"):
+        subprocess.run([sys.executable, "-c", _KILLED, str(entry.path.parent.parent), moment], check=False)
+    for path in entry.path.iterdir():
+        os.utime(path, (time.time() - age_s, time.time() - age_s))
+    left = set(os.listdir(entry.path)) - before
+    assert len(left) == 2
+    return left
+
+
+@pytest.mark.parametrize(("age_h", "removed"), [(1, False), (25, True)])
+def test_incident_14_what_killed_writers_left_is_removed_by_the_next_after_a_day(
+    entry: FolderEntry, age_h: int, removed: bool
+) -> None:
+    left = _killed_writers(entry, age_s=3600 * age_h)
+    entry.write_value(np.ones(3), {}, replace=False)
+    assert (left - set(os.listdir(entry.path)) == left) is removed
+    assert set(_CHECKPOINTS) < set(os.listdir(entry.path))
+    assert load(entry).tolist() == [1] * 3
+
+
+def test_incident_14_what_killed_writers_left_goes_with_the_result(entry: FolderEntry) -> None:
+    left = _killed_writers(entry, age_s=60)
+    entry.write_value(np.ones(3), {}, replace=False)
+    with entry.claim() or pytest.fail("nobody else claims it"):
+        entry.delete()
+        assert len(list(entry.path.glob("value-*.json"))) == 1, "whoever is at work may be about to name it"
+    entry.delete()
+    entry.delete()
+    (temporary,) = (name for name in left if name.startswith("."))
+    assert set(os.listdir(entry.path)) == {*_CHECKPOINTS, "uid.yaml", temporary}, "a day has not passed"
+
+
 def test_incident_08_a_folder_in_the_place_of_a_record_is_named(entry: FolderEntry) -> None:
     (entry.path / "result.json").mkdir()
     with pytest.raises(CorruptResult, match="a folder"):
