@@ -132,7 +132,7 @@ class ScheduledArray(TrackedArray):
         if schedule.cluster == "slurm":
             from exca.execution._slurm import watch_of
 
-            return watch_of(schedule.uid)
+            return watch_of(schedule.user_id)
         if self._plugin is None:
             from exca.execution._submitit import PluginWatch
 

@@ -62,8 +62,8 @@ class SlurmWatch:
     new is to be expected: every 2 s at first, every 30 s in the end. Any number of threads may share a watch.
     """
 
-    def __init__(self, uid: int) -> None:
-        self._uid = uid
+    def __init__(self, user_id: int) -> None:
+        self._user_id = user_id
         self._answer = Answer(0.0, float("-inf"), {})
         self._asking = threading.Lock()
         self._next = float("-inf")
@@ -128,7 +128,14 @@ class SlurmWatch:
 
     def _ask(self) -> None:
         asked, tick = time.time(), time.monotonic()
-        command = ["squeue", "--noheader", "--array", "--states=all", f"--user={self._uid}", "--format=%i|%T|%r|%k"]
+        command = [
+            "squeue",
+            "--noheader",
+            "--array",
+            "--states=all",
+            f"--user={self._user_id}",
+            "--format=%i|%T|%r|%k",
+        ]
         try:
             done = subprocess.run(
                 command, env=_plain(), capture_output=True, text=True, timeout=_PATIENCE_S, errors="replace"
@@ -203,9 +210,9 @@ def job_note(token: str, first: int) -> str:
 
 
 @functools.cache
-def watch_of(uid: int) -> SlurmWatch:
+def watch_of(user_id: int) -> SlurmWatch:
     """The one watch of a user's jobs in this process."""
-    return SlurmWatch(uid)
+    return SlurmWatch(user_id)
 
 
 os.register_at_fork(after_in_child=watch_of.cache_clear)  # a thread of the parent may be asking

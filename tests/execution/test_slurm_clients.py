@@ -256,6 +256,16 @@ def schedule(token: str = "20260101-array", age_s: float = 0.0) -> Schedule:
     return Schedule("slurm", time.time() - age_s, os.getuid(), token, ["7_0", "7_1", "7_2", "7_3", "7_4"])
 
 
+def test_a_schedule_of_an_earlier_version_can_be_read(tmp_path: Path) -> None:
+    mine, array = schedule(), ArrayPaths(tmp_path)
+    mine.write(array)
+    assert Schedule.read(array) == mine
+    written = json.loads((tmp_path / "scheduler.json").read_text())
+    written["uid"] = written.pop("user_id")
+    (tmp_path / "scheduler.json").write_text(json.dumps(written))
+    assert Schedule.read(array) == mine
+
+
 def test_one_question_for_all_jobs(notes: Path) -> None:
     lines = [
         "7_0|RUNNING|None|",

@@ -44,7 +44,7 @@ class Schedule(NamedTuple):
 
     cluster: str  # "slurm", or the name of a submitit plugin
     submitted: float  # seconds since the epoch
-    uid: int  # the user they belong to
+    user_id: int  # the user they belong to
     token: str  # in the comment of the scheduler's jobs: a job of the same id without it is another's
     ids: list[str]  # the scheduler's id of each worker
 
@@ -55,9 +55,12 @@ class Schedule(NamedTuple):
     def read(cls, array: ArrayPaths) -> Schedule | None:
         """The schedule; None if the scheduler has not answered yet, or the submitter was killed before it did."""
         try:
-            return cls(**json.loads((array.folder / "scheduler.json").read_bytes()))
+            content = json.loads((array.folder / "scheduler.json").read_bytes())
         except FileNotFoundError:
             return None
+        if "uid" in content:  # what it was called before, in arrays that may still be queued
+            content["user_id"] = content.pop("uid")
+        return cls(**content)
 
 
 def worker_name(number: int, scheduler_id: str) -> str:
