@@ -21,7 +21,7 @@ PLUGIN = ROOT / "hydra_plugin" / "hydra_plugins"
 
 # A room may import the rooms of the rows above its own, never one of its own row.
 ROWS: list[set[str]] = [
-    {"errors", "_version", "by_value", "discriminated", "liveness", "main_module", "raised"},
+    {"errors", "_version", "by_value", "discriminated", "liveness", "main_module", "trust", "raised"},
     {"identity", "store", "execution", "policy", "provenance"},
     {"cachedict"},
     {"task"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import stat
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from exca.execution._job import JobStatus
 from exca.execution._polling import poll
 from exca.execution._scheduled import track
 from exca.execution._tracking import TrackedArray
+from exca.trust import find_open_door
 
 __all__ = ["QueuedJob", "job_from_folder"]
 
@@ -140,11 +140,13 @@ class QueuedJob:
     def _read_result(self) -> bytes:
         path = self.paths.result
         try:
-            with open(path, "rb") as file:
-                found = os.fstat(file.fileno())
-                if found.st_mode & stat.S_IWOTH:
-                    raise UntrustedResult(f"{path} is a pickle that anybody can write: check it, then `chmod o-w` it")
-                return file.read()
+            open_door = find_open_door(path)
+            if open_door:
+                raise UntrustedResult(
+                    f"{path} is a pickle, and {open_door}; loading it could run anybody's code. If you trust it, run "
+                    "chmod o-w on it."
+                )
+            return path.read_bytes()
         except FileNotFoundError:
             raise JobFailed(f"{self} ended, but what it returned or raised, {path}, has gone") from None
 

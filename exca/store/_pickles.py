@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import os
 import pickle
 import stat
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 from exca.errors import CorruptResult, UntrustedResult
 from exca.main_module import main_name
 from exca.store._files import Permissions
+from exca.trust import find_open_door
 
 __all__ = ["check_trust", "dump_pickle", "load_pickle"]
 
@@ -77,14 +77,12 @@ def check_trust(path: Path, permissions: Permissions, *, what: str = "is a pickl
     """
     if permissions is not None and permissions & stat.S_IWOTH:
         return
-    for place in (path, path.parent):
-        mode = os.stat(place).st_mode
-        if mode & stat.S_IWOTH and not (place is not path and mode & stat.S_ISVTX):
-            raise UntrustedResult(
-                f"{path} {what}, and {place} can be written by every user of this machine (mode "
-                f"{stat.filemode(mode)}); loading it could run anybody's code. If you trust it, run chmod o-w on "
-                "it, or set the infra's permissions to a mode that lets others write."
-            )
+    open_door = find_open_door(path)
+    if open_door:
+        raise UntrustedResult(
+            f"{path} {what}, and {open_door}; loading it could run anybody's code. If you trust it, run chmod o-w on "
+            "it, or set the infra's permissions to a mode that lets others write."
+        )
 
 
 def _is_of_script(obj: Any) -> bool:

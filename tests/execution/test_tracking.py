@@ -172,6 +172,10 @@ def test_a_result_that_anybody_could_have_written(tmp_path: Path) -> None:
     with pytest.raises(UntrustedResult, match="chmod o-w"):
         job.result()
     job.paths.result.chmod(0o664)
+    job.paths.folder.chmod(0o777)
+    with pytest.raises(UntrustedResult, match=f"and {job.paths.folder} can be written by every user"):
+        job.result()
+    job.paths.folder.chmod(0o775)
     assert job.result() == "trap"
 
 
