@@ -81,7 +81,7 @@ def identify(config: BaseModel, exclude: Collection[str] = ()) -> Identity:
     return Identity(folder_name(shown, digest), digest, full_digest, walk.mutable)
 
 
-def fingerprint(config: BaseModel, exclude: Collection[str] = ()) -> str:
+def config_digest(config: BaseModel, exclude: Collection[str] = ()) -> str:
     """The digest that `identify` gives, without the name: to see whether a config is still what it was.
 
     Parameters

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from exca import provenance
 from exca.errors import ConfigChanged
-from exca.identity import Identity, computation_name, dump_yaml, export, fingerprint, identify
+from exca.identity import Identity, computation_name, config_digest, dump_yaml, export, identify
 from exca.store import Entry, FolderStore, Store
 from exca.task._home import absolute
 from exca.task._method import Method, Settings
@@ -90,7 +90,7 @@ class Computation:
             if it is not.
         """
         known = self._identity
-        if known is not None and fingerprint(self.config, exclude=self.excluded) != known.digest:
+        if known is not None and config_digest(self.config, exclude=self.excluded) != known.digest:
             raise ConfigChanged(
                 f"a value inside {self.method.owner.__qualname__} was changed in place after its uid was computed "
                 f"({known.name}). Build another config instead: infra.clone_obj(...) or model_copy(update=...)."

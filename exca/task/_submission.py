@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["submit_all", "submit_calls"]
 
-_IN_PROCESS = frozenset({None, "debug", "threadpool"})
-
 
 def submit_all(tasks: Sequence[Task], max_workers: int | None = None) -> None:
     """Submit what the mode and status of each task ask for, one array for each set of resources.
@@ -86,7 +84,7 @@ def _submit_array(executor: execution.Executor, members: Sequence[tuple[Task, Re
 def _claim_for_submission(task: Task, claims: contextlib.ExitStack, replace: Replace) -> bool:
     """Whether this process is the one to submit; False if another is at it, which is then waited for as usual."""
     entry = task.entry
-    if entry is None or task.settings.cluster in _IN_PROCESS:
+    if entry is None or execution.runs_in_this_process(task.settings.cluster):
         return True
     prepare(task, entry)
     claim = entry.claim()
@@ -98,7 +96,7 @@ def _claim_for_submission(task: Task, claims: contextlib.ExitStack, replace: Rep
 def _call_of(task: Task, replace: Replace) -> execution.Call:
     settings = task.settings
     name = settings.job_name or f"{task.method.owner.__name__}.{task.method.name}".rstrip(".")
-    if settings.cluster in _IN_PROCESS:
+    if execution.runs_in_this_process(settings.cluster):
         return execution.Call(_run_here, (task, replace), name=name)
     on_lost = None
     if task.entry is not None:

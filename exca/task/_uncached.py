@@ -199,7 +199,7 @@ class UncachedCalls(Computation):
         return self._executors[key]
 
     def _call_of(self, arguments: Arguments) -> execution.Call:
-        if self.settings.cluster in (None, "debug", "threadpool"):
+        if execution.runs_in_this_process(self.settings.cluster):
             return execution.Call(self.run, (arguments,), name=self._name)
         if self._static:
             return execution.Call(_run_static, (self.method.owner, self.method.name, arguments), name=self._name)
