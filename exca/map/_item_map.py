@@ -29,7 +29,7 @@ from exca.task import Computation, Method
 
 __all__ = ["ItemMap"]
 
-IN_PROCESS: Final = frozenset({None, "debug"})
+BY_CALLER: Final = frozenset({None, "debug"})
 IN_THREADS: Final = "threadpool"
 
 
@@ -132,7 +132,7 @@ class ItemMap(Computation):
         cluster = self.settings.cluster
         if not self.has_cache:
             self._refuse_read_only_without_cache()
-            if cluster in IN_PROCESS:
+            if cluster in BY_CALLER:
                 return self._uncached(items)
         keys = self.rules.keys(items, self.method.title)
         if not self.has_cache:
@@ -184,7 +184,7 @@ class ItemMap(Computation):
                 self.place, self.home, self.config, self.function, todo, self.cache, force, self._renewed, advance
             )
             cluster = self.settings.cluster
-            if cluster in IN_PROCESS:
+            if cluster in BY_CALLER:
                 compute_here(work, self.claims_in(work.home))
             elif self.home is None and cluster != IN_THREADS:
                 self._compute_for_ram(work)
