@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from exca.errors import InvalidInfra
 from exca.execution import Resources, ends_with_this_process
@@ -30,6 +30,23 @@ def _mode_bits(value: Any) -> Any:
         except ValueError:
             return value
     return value
+
+
+def _usable_bits(value: int | None) -> int | None:
+    """Refuse bits that lock the owner out: ``770`` read as a decimal number is ``0o1402``, open to everybody else."""
+    if value is None or _are_usable(value):
+        return value
+    digits = str(value)
+    octal = int(digits, 8) if set(digits) <= set("01234567") else 0
+    meant = octal if _are_usable(octal) else 0o770
+    raise ValueError(
+        f"{value} is {value:#o}, and no mode that lets its owner read and write: "
+        f'write "{meant:#o}" (or {meant}, which is the same)'
+    )
+
+
+def _are_usable(bits: int) -> bool:
+    return 0 <= bits <= 0o7777 and bits & 0o600 == 0o600
 
 
 class ExecutionFields(BaseModel):
@@ -92,6 +109,7 @@ class BaseInfra(ExecutionFields):
         what failed. ``"force"``: compute again. ``"read-only"``: never compute. ``force`` and ``retry`` act once per
         config.
     permissions: mode bits of new folders and files, such as ``0o770``; None: the umask decides.
+        The owner reads and writes in any case.
     keep_in_ram: also keep the value in this process, for this config object.
     code_change: what to do if the code of the computation differs from the code that made the stored result.
     """
@@ -103,7 +121,7 @@ class BaseInfra(ExecutionFields):
     folder: Path | None = None
     version: str = "0"
     mode: JobMode = "cached"
-    permissions: Annotated[int | None, BeforeValidator(_mode_bits)] = None
+    permissions: Annotated[int | None, BeforeValidator(_mode_bits), AfterValidator(_usable_bits)] = None
     keep_in_ram: bool = False
     code_change: Literal["ignore", "warn", "error", "recompute"] = "warn"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import re
 import threading
 import time
 import typing as tp
@@ -476,6 +477,29 @@ class TestDeclaring:
         assert folder is not None
         assert folder.stat().st_mode & 0o777 == 0o777
         assert (folder / "result.json").stat().st_mode & 0o777 == 0o666
+
+    @pytest.mark.parametrize(
+        ("given", "instead"),
+        [
+            (770, '"0o770" (or 504'),  # as YAML and a command line give it: 0o1402, open to everybody but the owner
+            (700, '"0o700" (or 448'),
+            (755, '"0o755" (or 493'),
+            (777, '"0o777" (or 511'),
+            (2770, '"0o2770" (or 1528'),
+            (0, '"0o770"'),
+            (-1, '"0o770"'),
+            (99999, '"0o770"'),
+            (0o10600, '"0o770"'),
+            ("-600", '"0o770"'),
+            ("0o440", '"0o770"'),
+        ],
+    )
+    def test_permissions_that_lock_the_owner_out_are_refused(self, given: int | str, instead: str) -> None:
+        with pytest.raises(pydantic.ValidationError, match=re.escape(f"write {instead}")):
+            Square(infra={"permissions": given})
+        infra = Square().infra
+        with pytest.raises(pydantic.ValidationError, match="lets its owner read and write"):
+            infra.permissions = given  # type: ignore[assignment]
 
 
 class TestJobs:
