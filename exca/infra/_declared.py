@@ -17,6 +17,7 @@ from exca.task import Method
 __all__ = ["Applied", "ExcludeRule", "check_method", "check_value", "computations", "method_of", "overridden"]
 
 ExcludeRule = str | Collection[str] | Callable[[Any], Collection[str]]
+_PLAIN = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 @dataclass(slots=True)
@@ -56,8 +57,9 @@ def check_method(method: Any) -> None:
         if it takes arguments beside ``self``, or what it returns is no value but something yet to run.
     """
     name = getattr(method, "__qualname__", method)
-    code = getattr(method, "__code__", None)
-    if code is None or code.co_argcount + code.co_kwonlyargcount != 1:
+    # The signature rather than the code: that of a decorated method is of the method, if the decorator says so.
+    parameters = list(inspect.signature(method).parameters.values()) if inspect.isfunction(method) else []
+    if len(parameters) != 1 or parameters[0].kind not in _PLAIN:
         raise InvalidInfra(
             f"{name!s} must be a method whose only argument is self: a task is defined by its config alone. "
             "For a method over items use MapInfra."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import typing as tp
@@ -100,6 +101,51 @@ class TestOverrides:
             class WithArgument(Base):
                 def run(self, times: int = 1) -> int:
                     return times
+
+
+def timed(function: tp.Callable[..., tp.Any]) -> tp.Callable[..., tp.Any]:
+    @functools.wraps(function)
+    def inner(*args: tp.Any, **kwargs: tp.Any) -> tp.Any:
+        return function(*args, **kwargs)
+
+    return inner
+
+
+class TestSignatures:
+    def test_a_decorated_method_has_the_signature_of_the_method(self, tmp_path: Path) -> None:
+        class Timed(pydantic.BaseModel):
+            x: int = 1
+            infra: exca.TaskInfra = exca.TaskInfra()
+
+            @infra.apply
+            @timed
+            def run(self) -> int:
+                return self.x
+
+        class Override(Timed):
+            @timed
+            def run(self) -> int:
+                return self.x + 1
+
+        assert Timed(x=3, infra={"folder": tmp_path}).run() == 3
+        assert Override(x=3, infra={"folder": tmp_path}).run() == 4
+        assert Override(x=3, infra={"folder": tmp_path, "mode": "read-only"}).run() == 4
+
+    @pytest.mark.parametrize(
+        "function",
+        [
+            lambda self, *args: 1,
+            lambda self, **kwargs: 1,
+            lambda *args: 1,
+            lambda self, *, x=1: 1,
+            timed(lambda self, x: 1),
+            lambda: 1,
+            len,
+        ],
+    )
+    def test_what_takes_more_than_self_is_refused(self, function: tp.Callable[..., tp.Any]) -> None:
+        with pytest.raises(InvalidInfra, match="only argument is self"):
+            exca.TaskInfra().apply(function)
 
 
 class TestGuard:
