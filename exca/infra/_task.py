@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar, overload
 
 from pydantic import BaseModel
 
-from exca.errors import RepeatedTasks
+from exca.errors import InvalidInfra, RepeatedTasks
 from exca.identity import dump_yaml, export
 from exca.infra._binding import task_of
 from exca.infra._bound import BoundInfra
@@ -121,6 +121,8 @@ class TaskInfra(BoundInfra):
         ------
         RepeatedTasks
             if two configs of the list have one uid; both are shown.
+        InvalidInfra
+            if something in the list has no task of that name.
         ValueError
             if the list is empty and that is not allowed.
 
@@ -131,11 +133,11 @@ class TaskInfra(BoundInfra):
         >>> values = [task.run() for task in tasks]
         """
         configs: list[Any] = []
-        field = self.bound_task().method.field
+        own = self.bound_task()
         yield configs
         if not configs and not allow_empty:
             raise ValueError("nothing was added to the job array; pass allow_empty=True if that can happen")
-        tasks = [task_of(config, field) for config in configs]
+        tasks = [_task_at(index, config, own) for index, config in enumerate(configs)]
         submit_all(_distinct(tasks, allow_repeated_tasks), max_workers)
 
 
@@ -176,6 +178,23 @@ def _wrap(applied: Applied) -> Callable[[Any], Any]:
 
     method.__exca_applied__ = applied  # type: ignore[attr-defined]
     return method
+
+
+def _task_at(index: int, config: Any, own: Task) -> Task:
+    """The task of one item of a job array.
+
+    Raises
+    ------
+    InvalidInfra
+        if it has none.
+    """
+    field = own.method.field
+    if isinstance(getattr(config, field, None), TaskInfra):
+        return task_of(config, field)
+    raise InvalidInfra(
+        f"item {index} of the job array is of type {type(config).__qualname__}, which has no TaskInfra field "
+        f"{field!r}: {config!r:.200}. Add configs of {type(own.config).__qualname__}; nothing was submitted"
+    )
 
 
 def _distinct(tasks: list[Task], allow_repeated: bool) -> list[Task]:

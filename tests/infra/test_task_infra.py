@@ -51,6 +51,18 @@ class Square(pydantic.BaseModel):
         return self.x**2
 
 
+class Plain(pydantic.BaseModel):
+    x: float = 0.0
+
+
+class Mapped(pydantic.BaseModel):
+    infra: exca.MapInfra = exca.MapInfra()
+
+    @infra.apply(item_uid=str)
+    def run(self, items: list[int]) -> list[int]:
+        return items
+
+
 class Inner(pydantic.BaseModel):
     n: int = 1
     names: list[str] = ["a"]
@@ -540,6 +552,14 @@ class TestJobs:
             tasks.extend([base.infra.clone_obj(x=2), base.infra.clone_obj(x=2)])
         assert CALLS == [2.0]
         assert [task.run() for task in tasks] == [4.0, 4.0]
+
+    @pytest.mark.parametrize("stranger", [Plain(), Mapped(), 3, None, Square])
+    def test_job_array_says_which_item_is_no_config_of_it(self, tmp_path: Path, stranger: tp.Any) -> None:
+        base = Square(infra={"folder": tmp_path})
+        message = rf"item 1 .* type {type(stranger).__qualname__}, .* TaskInfra field 'infra'.* configs of Square"
+        with pytest.raises(InvalidInfra, match=message), base.infra.job_array() as tasks:
+            tasks.extend([base.infra.clone_obj(x=2), stranger])
+        assert CALLS == []
 
     def test_job_array_empty_or_left_by_an_error(self, tmp_path: Path) -> None:
         base = Square(infra={"folder": tmp_path})
