@@ -155,7 +155,7 @@ def declare(infra: BaseInfra, owner: type[BaseModel], field: str) -> None:
         bound_infra(self, field, fresh=True)
         return self
 
-    setattr(owner, f"_exca_prepare_{field.strip('_')}", model_validator(mode="after")(prepare))
+    setattr(owner, f"_exca_prepare_{field}", model_validator(mode="after")(prepare))
     _DECLARED.append((owner, field))
 
 

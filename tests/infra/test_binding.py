@@ -125,3 +125,32 @@ def test_what_one_config_sets_is_not_the_default_of_the_others(tmp_path: Path) -
     assert (Fresh().infra.folder, Fresh().infra.mode) == (None, "cached")
     assert first.infra.folder == tmp_path
     assert first.infra.version == Fresh().infra.version == "7"
+
+
+def test_names_that_differ_in_underscores_alone_are_two_infras(tmp_path: Path) -> None:
+    class Both(pydantic.BaseModel):
+        infra: exca.TaskInfra = exca.TaskInfra(version="2")
+        infra_: exca.TaskInfra = exca.TaskInfra(version="4")
+        _infra: exca.TaskInfra = exca.TaskInfra(version="3")
+
+        @infra.apply
+        def run(self) -> int:
+            return 1
+
+        @infra_.apply
+        def walk(self) -> int:
+            return 2
+
+        @_infra.apply
+        def rest(self) -> int:
+            return 3
+
+    config = Both(infra={"folder": tmp_path}, infra_={"folder": tmp_path})  # the version is that of the class
+    dumped = config.model_dump()
+    assert [dumped["infra"]["version"], dumped["infra_"]["version"]] == ["2", "4"]
+    assert [infra.uid().split("/")[0][-6:] for infra in (config.infra, config.infra_, config._infra)] == [
+        ".run,2",
+        "walk,4",
+        "rest,3",
+    ]
+    assert (config.run(), config.walk(), config.rest()) == (1, 2, 3)
