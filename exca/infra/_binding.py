@@ -141,7 +141,18 @@ def _hook_subclasses(owner: type[BaseModel]) -> None:
 
 
 def declare(infra: BaseInfra, owner: type[BaseModel], field: str) -> None:
-    """Called while the class that declares an infra is made: prepare it before pydantic builds its schema."""
+    """Called while the class that declares an infra is made: prepare it before pydantic builds its schema.
+
+    Raises
+    ------
+    InvalidInfra
+        if the class is no pydantic model. Python 3.11 shows it as the cause of a RuntimeError.
+    """
+    if not issubclass(owner, BaseModel):
+        raise InvalidInfra(
+            f"{owner.__qualname__}.{field} is an infra, and {owner.__qualname__} is not a pydantic model: a uid is "
+            "made of a model's fields. Make it a subclass of pydantic.BaseModel"
+        )
     applied: Applied | None = getattr(infra, "_applied", None)
     if applied is not None:
         applied.field = field

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import subprocess
 import sys
@@ -109,6 +110,32 @@ def timed(function: tp.Callable[..., tp.Any]) -> tp.Callable[..., tp.Any]:
         return function(*args, **kwargs)
 
     return inner
+
+
+def declare_on_a_plain_class() -> None:
+    class Bare:
+        infra = exca.TaskInfra()
+
+
+def declare_on_a_dataclass() -> None:
+    @dataclasses.dataclass
+    class Bare:
+        x: int = 1
+        infra: exca.TaskInfra = exca.TaskInfra()  # noqa: RUF009 - the mistake
+
+        @infra.apply
+        def run(self) -> int:
+            return self.x
+
+
+@pytest.mark.parametrize("declaring", [declare_on_a_plain_class, declare_on_a_dataclass])
+def test_a_class_that_is_no_model_is_refused(declaring: tp.Callable[[], None]) -> None:
+    with pytest.raises((InvalidInfra, RuntimeError)) as caught:
+        declaring()
+    error = caught.value.__cause__ or caught.value  # Python 3.11 wraps what __set_name__ raises
+    assert isinstance(error, InvalidInfra)
+    assert "Bare.infra is an infra, and" in str(error)
+    assert "not a pydantic model" in str(error)
 
 
 class TestSignatures:
