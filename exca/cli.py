@@ -52,12 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.command == "schema":
         _print_schema(schema, given.model, given.group)
         return
+    # What follows the model was left to Hydra as it is: the one option of ours among it is taken out again.
+    late = argparse.ArgumentParser(prog=run.prog, add_help=False, allow_abbrev=False)
+    late.add_argument("--method", default=given.method)
+    options, overrides = late.parse_known_args(given.overrides)
     try:
         model = _find_model(given.model)
-        method = _computation(model, given.method)
+        method = _computation(model, options.method)
     except _Usage as error:
         run.error(str(error))
-    _run(model, method, given.overrides)
+    _run(model, method, overrides)
 
 
 class _Usage(Exception):

@@ -19,6 +19,13 @@ class Study(pydantic.BaseModel):
     @infra.apply
     def run(self) -> int:
         return self.x * 2
+
+class Double(Study):
+    other: exca.TaskInfra = exca.TaskInfra()
+
+    @other.apply
+    def square(self) -> int:
+        return self.x**2
 """
 
 
@@ -41,6 +48,20 @@ def test_a_single_run_prints_the_value(run: Run) -> None:
     assert (done.returncode, done.stdout) == (0, "8\n"), done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--method", "square", "study:Double", "x=4"],
+        ["study:Double", "--method", "square", "x=4"],
+        ["study:Double", "x=4", "--method=square"],
+        ["--method", "run", "study:Double", "x=4", "hydra.job.num=3", "--method", "square"],
+    ],
+)
+def test_the_method_may_be_named_before_and_after_the_model(run: Run, words: list[str]) -> None:
+    done = run("run", *words)
+    assert (done.returncode, done.stdout) == (0, "16\n"), done.stderr
+
+
 def test_a_sweep_has_its_table(run: Run) -> None:
     done = run("run", "study:Study", "-m", "x=1,2")
     assert done.returncode == 0, done.stderr
@@ -55,6 +76,9 @@ def test_a_sweep_has_its_table(run: Run) -> None:
         (["run", "study"], "package.module:Class"),
         (["run", "study:pydantic"], "not a pydantic model"),
         (["run", "study:Study", "y=3"], "y: no such key"),
+        (["run", "study:Double", "x=3"], "say which with --method"),
+        (["run", "study:Double", "--method", "squar"], "(it has: square, run)"),
+        (["run", "study:Double", "x=3", "--method"], "argument --method: expected one argument"),
         (["walk"], "invalid choice"),
     ],
 )
