@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_MODEL = "the model, as package.module:Class; the current folder can be imported from"
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command.
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Compose, validate and run a model: exca run package.module:Experiment lr=0.1; -m: a sweep.",
         epilog="What follows the model is given to Hydra; exca run MODEL --help shows the model's fields.",
     )
-    run.add_argument("model", help="the model, as package.module:Class; the current folder can be imported from")
+    run.add_argument("model", help=_MODEL)
     run.add_argument("--method", help="name of the computation, where the model has several")
     run.add_argument("overrides", nargs=argparse.REMAINDER, help="overrides and flags of Hydra")
     schema = commands.add_parser(
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Print the JSON Schema of the YAML files of a model: exca schema package.module:Experiment.",
         epilog="A file names its schema in a comment: # yaml-language-server: $schema=experiment.json",
     )
-    schema.add_argument("model", help="the model, as package.module:Class; the current folder can be imported from")
+    schema.add_argument("model", help=_MODEL)
     schema.add_argument("--group", help="the config group that the files are of, instead of whole experiments")
     given = parser.parse_args(arguments)
     sys.path.insert(0, os.getcwd())  # a console script does not have it, unlike python -m

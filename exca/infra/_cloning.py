@@ -11,13 +11,12 @@ from pydantic import AliasPath, BaseModel
 
 from exca.identity import ConfDict, input_key, place_input
 from exca.infra._binding import bound_infra, default_infra
-from exca.infra._fields import BaseInfra
+from exca.infra._fields import ATOMS, BaseInfra
 from exca.store import is_immutable
 
 __all__ = ["carry_private", "cloned"]
 
 _REPLACE = "=replace="
-_ATOMS = frozenset({type(None), bool, int, float, str})
 
 
 def cloned(config: BaseModel, updates: Mapping[str, Any]) -> BaseModel:
@@ -44,7 +43,7 @@ def carry_private(source: BaseModel, target: BaseModel) -> None:
             if isinstance(infra, type(given)):
                 _lend(given, infra, default_infra(cls, name))
     for name, inner in source.__dict__.items():
-        if type(inner) not in _ATOMS and isinstance(inner, BaseModel):
+        if type(inner) not in ATOMS and isinstance(inner, BaseModel):
             part = target.__dict__.get(name)
             if isinstance(part, BaseModel) and type(inner) is type(part):
                 carry_private(inner, part)
@@ -112,7 +111,7 @@ def _other_member(current: BaseModel, update: Mapping[str, Any]) -> bool:
 
 def _detached(value: Any) -> Any:
     """No object is shared between a config and its clone."""
-    if type(value) in _ATOMS:
+    if type(value) in ATOMS:
         return value
     if not isinstance(value, BaseModel):
         return copy.deepcopy(value)
@@ -122,6 +121,6 @@ def _detached(value: Any) -> Any:
         return value.__deepcopy__({})
     twin = value.__copy__()  # a third of what pydantic's deep copy takes, as most values are atoms
     for name, part in value.__dict__.items():
-        if type(part) not in _ATOMS:
+        if type(part) not in ATOMS:
             twin.__dict__[name] = _detached(part)
     return twin

@@ -15,10 +15,11 @@ from exca.execution import Resources, ends_with_this_process
 from exca.infra._workdir import WorkDir
 from exca.task import Computation, Method, absolute
 
-__all__ = ["ExecutionFields", "JobMode"]
+__all__ = ["ATOMS", "BaseInfra", "ExecutionFields", "JobMode", "PositiveInt"]
 
 # Not pydantic's own PositiveInt: the module that defines it takes a fifth of the import time of this package.
 PositiveInt = Annotated[int, Field(gt=0)]
+ATOMS = frozenset({type(None), bool, int, float, str})  # values that copies share, as nobody can change them
 JobMode = Literal["cached", "retry", "force", "read-only"]
 
 
@@ -137,7 +138,7 @@ class BaseInfra(ExecutionFields):
     def resources(self) -> Resources:
         """What the executor is told, with hashable values so that equal resources share one array."""
         own = self.__dict__
-        values = {name: v if type(v := own[name]) in _ATOMS else _hashable(v) for name in _ASKED}
+        values = {name: v if type(v := own[name]) in ATOMS else _hashable(v) for name in _ASKED}
         if self.workdir is not None and self.folder is not None:
             values["cache"] = absolute(self.folder)
         return Resources(**values)
@@ -165,7 +166,7 @@ class BaseInfra(ExecutionFields):
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         # Every config gets a copy of its class's default infra: this is the short way, without the binding.
         twin = self.__class__.__new__(self.__class__)
-        values = {name: v if type(v) in _ATOMS else copy.deepcopy(v, memo) for name, v in self.__dict__.items()}
+        values = {name: v if type(v) in ATOMS else copy.deepcopy(v, memo) for name, v in self.__dict__.items()}
         object.__setattr__(twin, "__dict__", values)
         object.__setattr__(twin, "__pydantic_fields_set__", set(self.__pydantic_fields_set__))
         object.__setattr__(twin, "__pydantic_extra__", None)
@@ -173,7 +174,6 @@ class BaseInfra(ExecutionFields):
         return twin
 
 
-_ATOMS = frozenset({type(None), bool, int, float, str})
 _ASKED = tuple(field.name for field in dataclasses.fields(Resources) if field.name != "cache")
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from exca.cachedict import CacheDict
 from exca.errors import InvalidInfra
 from exca.infra._binding import computation_of
 from exca.infra._bound import BoundInfra
 from exca.infra._declared import Applied, ExcludeRule
+from exca.infra._fields import PositiveInt
 from exca.map import MIN_LENGTH, ItemMap, ItemRules, check_map_method, items_parameter
 from exca.store import Entry
 from exca.task import Method
@@ -21,7 +22,6 @@ from exca.task import Method
 __all__ = ["MapInfra"]
 
 M = TypeVar("M", bound=Callable[..., Any])
-PositiveInt = Annotated[int, Field(gt=0)]
 
 
 class MapInfra(BoundInfra):
