@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar, cast
 from pydantic import BaseModel
 
 from exca.cachedict import CacheDict
-from exca.errors import InvalidInfra
+from exca.errors import CorruptResult, InvalidInfra
 from exca.infra._binding import computation_of
 from exca.infra._bound import BoundInfra
 from exca.infra._declared import Applied, ExcludeRule
@@ -132,7 +132,14 @@ class MapInfra(BoundInfra):
         return ItemMap(config, method, self, exclude, applied.rules)
 
     def _is_stored(self, entry: Entry) -> bool:
-        return entry.path is not None and next((entry.path / "items").glob("*"), None) is not None
+        if entry.path is None:
+            return False
+        try:
+            return bool(CacheDict(entry.path / "items"))  # items, not files: deleted ones leave some
+        except CorruptResult:
+            return True  # whoever reads it is told
+        except PermissionError:
+            return False  # somebody else's, and private
 
 
 @dataclass(slots=True)

@@ -552,6 +552,21 @@ def test_config_uid_and_iter_cached(tmp_path: Path) -> None:
     assert config.infra.obj_infras() == {"infra": config.infra}
 
 
+def test_iter_cached_gives_maps_that_hold_items(tmp_path: Path) -> None:
+    kept, emptied, failed = (Counted(size=size, infra={"folder": tmp_path}) for size in (2, 5, 9))
+    kept.process([1, 2])
+    emptied.process([1, 2])
+    del kept.infra.cache_dict["1"]
+    emptied.infra.cache_dict.clear()
+    with pytest.raises(TypeError):
+        failed.process([{}])
+    folder = failed.infra.uid_folder()
+    assert folder is not None
+    (folder / "items").mkdir(exist_ok=True)
+    (folder / "items" / "cache-format.json").write_text('{"exca-cache": 1}')  # its writer was killed before an item
+    assert [found.size for found in kept.infra.iter_cached()] == [2]
+
+
 def test_folder_of_a_map(tmp_path: Path) -> None:
     config = Counted(infra={"folder": tmp_path})
     config.process([1])
