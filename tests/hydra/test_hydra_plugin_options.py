@@ -26,6 +26,16 @@ def shell(python: FreshPython, tmp_path: Path) -> Shell:
     return Shell(python, tmp_path)
 
 
+def test_the_launcher_has_the_fields_of_an_infra() -> None:
+    # It lists them by name, as it must import nothing heavy. The folder has a default of its own there; RAM is for
+    # those who hold on to a config, and the configs of a sweep's points are gone with their points.
+    launcher = pytest.importorskip("hydra_plugins.hydra_exca.launcher", reason="the plugin is not installed")
+    fields = launcher.INFRA_FIELDS
+    assert len(set(fields)) == len(fields)
+    assert set(exca.TaskInfra.model_fields) - set(fields) == {"folder", "keep_in_ram"}
+    assert set(fields) <= set(exca.TaskInfra.model_fields)
+
+
 @pytest.mark.parametrize(
     ("word", "field", "says"),
     [

@@ -14,7 +14,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-# The fields of an infra, by name; null leaves a point's own infra as it is.
+# The fields of an infra, by name, but keep_in_ram, and folder, which has a default of its own here; null leaves a
+# point's own infra as it is.
 INFRA_FIELDS = (
     "mode",
     "version",
