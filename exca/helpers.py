@@ -136,6 +136,7 @@ def _computation(function: Callable[..., Any], infra: TaskInfra) -> type[pydanti
     def run(self: pydantic.BaseModel) -> Any:
         return _called(function, lambda name: copy.deepcopy(getattr(self, name)))
 
+    run.__signature__ = inspect.signature(run)  # type: ignore[attr-defined]  # not that of what it wraps
     run.__wrapped__ = function  # type: ignore[attr-defined]  # whose code counts, when code changes are looked for
     run.__qualname__ = f"{function.__qualname__}.run"
     members = {"infra": infra, "run": infra.apply(run)}
