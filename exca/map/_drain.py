@@ -71,6 +71,7 @@ class Drain:
         self._out: deque[str] = deque()  # given to the method, which owes their results
         self._doubtful: list[str] = []  # stored since the method last owed nothing
         self._taken = 0
+        self._asked = False  # for items, in this call
         self._in_a_row = 0
 
     # ------------------------------------------------------------------ rounds
@@ -115,6 +116,7 @@ class Drain:
     def _call(self) -> None:
         work = self.work
         self._taken = 0
+        self._asked = False
         self._doubtful.clear()
         try:
             items = self._stream() if self._streams else self._batch()
@@ -151,13 +153,14 @@ class Drain:
             advance(1)
         if out:
             raise self._wrong_number("fewer results than it took items", self._taken - len(out))
-        if not self._taken:
+        if not self._taken and not self._asked:  # who asked and got none was late: others are at them
             raise WrongNumberOfResults(f"{self.work.function.__qualname__} ended without taking any of its items")
 
     # ------------------------------------------------------------------ what the method is given
 
     def _stream(self) -> Iterator[Any]:
         items = self.work.items
+        self._asked = True
         while not self._marks.stopped and (key := self._taker.next_key(len(self._out), self.stored)) is not None:
             self._hand_out(key)
             yield items[key]

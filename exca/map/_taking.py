@@ -56,6 +56,7 @@ class Taker:
         self._moved = time.monotonic()
         self._groups: deque[list[str]] = deque()
         self._share = 0
+        self._begun = False  # whether this call of the method was given anything
         self._size = 0
         self._pace = (0, 0.0)
 
@@ -68,6 +69,8 @@ class Taker:
         ----------
         stored: how many items were stored so far.
         """
+        with self._lock:
+            self._begun = False
         if not self._buffer and self._groups:
             self._buffer.extend(self._groups.popleft())
             self._share = 0  # nothing else beside it
@@ -91,6 +94,7 @@ class Taker:
             with self._lock:
                 if self._buffer:
                     self._moved = time.monotonic()
+                    self._begun = True
                     return self._buffer.popleft()
             if owed >= self._share or not self._claim(owed, stored):
                 return None
@@ -113,14 +117,18 @@ class Taker:
         self.elsewhere.clear()
 
     def let_go(self) -> None:
-        """Give back what waits here while something else takes long; called by another thread."""
+        """Give back what waits here while something else takes long; called by another thread.
+
+        One item stays until the method has asked for its first: it may be loading a model, to no avail without any.
+        """
         with self._lock:
-            if not self._buffer or not self._share or time.monotonic() - self._moved < HOLD_S:
+            first = 0 if self._begun else 1
+            if len(self._buffer) <= first or not self._share or time.monotonic() - self._moved < HOLD_S:
                 return
-            keys = list(self._buffer)
+            kept, keys = list(self._buffer)[:first], list(self._buffer)[first:]
             self._claims.give_back(keys)
             self._waiting.extendleft(reversed(keys))
-            self._buffer.clear()
+            self._buffer = deque(kept)
 
     # ------------------------------------------------------------------ claiming
 

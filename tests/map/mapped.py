@@ -70,6 +70,15 @@ class Batched(Counted):
         yield from [self.compute(item) for item in batch]
 
 
+class Loading(Counted):
+    """The same, after something that takes long."""
+
+    def process(self, items: tp.Iterable[int]) -> tp.Iterator[np.ndarray]:
+        time.sleep(2.0)
+        for item in items:
+            yield self.compute(item)
+
+
 class Fibonacci(pydantic.BaseModel):
     """An item needs two other items of the same map."""
 

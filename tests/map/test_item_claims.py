@@ -12,7 +12,7 @@ import typing as tp
 from pathlib import Path
 
 import pytest
-from mapped import Batched, Counted, Fibonacci, Listed, counts, first, workers
+from mapped import Batched, Counted, Fibonacci, Listed, Loading, counts, first, workers
 
 from exca.liveness import Stamp
 from exca.map._claims import FolderClaims
@@ -113,6 +113,17 @@ def test_what_a_killed_process_was_at_is_taken_over_at_once(cls: type[Counted], 
     assert set(again) == set(range(8))
     if cls is Counted:
         assert again.total() == 9, "what the dead one had stored is not lost"
+
+
+@pytest.mark.slow
+def test_a_method_that_is_slow_to_begin_ends_well_when_others_take_its_items(tmp_path: Path, trace: Path) -> None:
+    fields = {"trace": trace, "infra": {"folder": tmp_path / "cache"}}
+    callers = [Caller(Loading, "range(10)", **fields) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+        time.sleep(1.0)
+    assert [caller.results() for caller in callers] == [[3.0 * item for item in range(10)]] * 2
+    assert counts(trace) == dict.fromkeys(range(10), 1)
 
 
 @pytest.mark.slow
