@@ -72,12 +72,12 @@ class FolderItems:
             if len(unread) == len(chunk):
                 yield from read
                 continue
-            following = next(read, None)
+            expected, following = frozenset(unread), next(read, None)
             for key in chunk:
                 if following is not None and following[0] == key:
                     yield following
                     following = next(read, None)
-                elif key in kept:
+                elif key not in expected:  # it was kept; by now it may have been written again, and is read
                     with contextlib.suppress(KeyError):
                         yield key, self.get(key)
 

@@ -93,6 +93,20 @@ def test_many_end_at_the_first_that_is_missing(tmp_path: Path) -> None:
             next(values)
 
 
+def test_what_is_written_again_meanwhile_is_not_left_out(tmp_path: Path) -> None:
+    keys = [f"k{number}" for number in range(6)]
+    CacheDict[Any](tmp_path).update({key: {"a": 1} for key in keys})
+    cache: CacheDict[Any] = CacheDict(tmp_path, keep_in_ram=True)
+    for key in keys[1:]:
+        assert cache[key] == {"a": 1}
+    seen = []
+    for key, value in cache.items():
+        seen.append((key, value["a"]))
+        if key == "k1":
+            cache["k4"] = {"a": 2}
+    assert seen == [("k0", 1), ("k1", 1), ("k2", 1), ("k3", 1), ("k4", 2), ("k5", 1)]
+
+
 @pytest.mark.parametrize("keep", [False, True])
 def test_incident_12_each_mention_of_a_key_gets_a_value_of_its_own(keep: bool, tmp_path: Path) -> None:
     CacheDict[Any](tmp_path).update(a={"x": [1]}, b=2)
