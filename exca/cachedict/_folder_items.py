@@ -14,13 +14,13 @@ from exca.cachedict._appending import Appender
 from exca.cachedict._bulk import GONE, read_plain, read_records
 from exca.cachedict._catalog import Catalog, Spot
 from exca.cachedict._compaction import compact
-from exca.cachedict._formats import dump, load
+from exca.cachedict._formats import delete, dump, load
 from exca.cachedict._open_segments import OPEN_SEGMENTS
 from exca.cachedict._payloads import CollectedPayloads, ShortPayload, StoredPayloads
 from exca.cachedict._ram import KeptValues
 from exca.cachedict._records import PLAIN, Record
 from exca.cachedict._segment import Segment
-from exca.errors import StoreError
+from exca.errors import ResultNotStored, StoreError
 from exca.store import Permissions
 
 __all__ = ["FolderItems"]
@@ -94,7 +94,12 @@ class FolderItems:
         )
         with self._lock:
             was_open = self._appender.is_open
-            sequence = self._appender.append(key, info, sink.parts, value)
+            try:
+                sequence = self._appender.append(key, info, sink.parts, value)
+            except ResultNotStored:
+                with contextlib.suppress(Exception):  # of a hook of the user's: what happened first is told
+                    delete(info, folder=self._folder, permissions=self._permissions, key=key)
+                raise
             self._refreshed = True
             if self._kept is not None:
                 self._kept.keep_written(key, value, sequence, self._catalog.epoch)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pathlib
+import resource
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from formats_double import Record, round_trip, stored
 
-from exca.cachedict import DumpContext, _formats
+from exca.cachedict import CacheDict, DumpContext, _formats
 from exca.errors import CorruptResult, InvalidInfra, ResultNotStored, StoreError, UntrustedResult
 
 
@@ -210,6 +212,22 @@ def test_what_fails_leaves_no_files_behind(tmp_path: pathlib.Path) -> None:
     with pytest.raises(KeyError, match="own mistake"):
         stored([recording(), recording(Broken)], tmp_path)
     assert files(tmp_path) == []
+
+
+def test_incident_08_what_the_disk_refuses_leaves_no_files_behind(tmp_path: pathlib.Path) -> None:
+    cache: CacheDict[Recording] = CacheDict(tmp_path)
+    cache["a"] = recording()
+    before, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    kept = files(tmp_path)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))  # a note fits, a record does not
+        with pytest.raises(ResultNotStored):
+            cache["b"] = recording()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert files(tmp_path) == kept
+    assert cache["a"].note == "a note"
 
 
 @pytest.mark.parametrize(
