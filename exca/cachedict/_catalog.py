@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Final
 
+from exca.cachedict._callers import level_of_caller
 from exca.cachedict._index import digest_of
 from exca.cachedict._listing import Listing
 from exca.cachedict._open_files import OPEN_FILES
@@ -339,5 +340,5 @@ class Catalog:
                         f"{segment.log}, byte {at}: the item there was not written to its end (a writer was killed, "
                         "or the machine went down). It counts as not stored; everything else is kept.",
                         DamagedCacheWarning,
-                        stacklevel=4,
+                        stacklevel=level_of_caller(),
                     )

@@ -66,6 +66,7 @@ def test_incident_08_a_bad_line_hides_nothing_else(tmp_path: Path, junk: bytes) 
     with pytest.warns(DamagedCacheWarning, match=r"\.log, byte \d+.*counts as not stored") as told:
         assert list(reader) == ["a", "c"]
     assert len(told) == junk.count(b"\n")
+    assert {each.filename for each in told} == {__file__}
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # it is said once in a process
         again: CacheDict[Any] = CacheDict(tmp_path)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
+from exca.cachedict._callers import level_of_caller
 from exca.cachedict._formats._arrays import array_info, check_dtype
 from exca.cachedict._formats._classes import class_path, encode_instance, full_name
 from exca.cachedict._formats._own import check_info, grant, inside
@@ -186,16 +187,8 @@ def _warn_of_pickle(kind: type, reason: NotSafelyStorable) -> None:
         "not read where others can write. Register a format (exca.cachedict.DumpContext.register), or ask for pickles "
         "with cache_type='Pickle', or 'AutoPickle' for those parts of a value that need it.",
         UserWarning,
-        stacklevel=_level_of_caller(),
+        stacklevel=level_of_caller(),
     )
-
-
-def _level_of_caller() -> int:
-    """How far up the stack the first frame outside of this package is; `warnings.warn` counts from its own caller."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "exca":
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def _dump_named(value: Any, writer: Writer, cache_type: str) -> Json:
