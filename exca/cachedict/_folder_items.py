@@ -17,7 +17,7 @@ from exca.cachedict._compaction import compact
 from exca.cachedict._formats import delete, dump, load
 from exca.cachedict._open_segments import OPEN_SEGMENTS
 from exca.cachedict._payloads import CollectedPayloads, ShortPayload, StoredPayloads
-from exca.cachedict._ram import KeptValues
+from exca.cachedict._ram import Kept, KeptValues
 from exca.cachedict._records import PLAIN, Record
 from exca.cachedict._segment import Segment
 from exca.errors import ResultNotStored, StoreError
@@ -54,7 +54,7 @@ class FolderItems:
         # docstring inherited
         if self._kept is not None:
             kept = self._kept.values.get(key)
-            if kept is not None and (kept[3] == self._catalog.epoch or self._still(key, kept[2])):
+            if kept is not None and (kept[3] == self._catalog.epoch or self._still(key, kept)):
                 copier, value = kept[:2]
                 return value if copier is None else copier(value)
         return self._read(key)
@@ -193,14 +193,14 @@ class FolderItems:
             spot = self._catalog.find(key)
         return spot
 
-    def _still(self, key: str, sequence: int) -> bool:
+    def _still(self, key: str, kept: Kept) -> bool:
         """Whether a value in RAM is still the newest one that is known of."""
         with self._lock:
             spot = self._catalog.find(key)
+            copier, value, sequence, _ = kept
             if spot is None or spot[0] != sequence:
                 return False
-            assert self._kept is not None
-            copier, value, _, _ = self._kept.values[key]
+            assert self._kept is not None  # what stands there by now may be another thread's, of another record
             self._kept.values[key] = (copier, value, sequence, self._catalog.epoch)
             return True
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from exca.store import is_immutable
 
-__all__ = ["KeptValues"]
+__all__ = ["Kept", "KeptValues"]
 
 _KEPT_BYTES: Final = 1 << 20  # a larger array is read again: the pages of its file are kept in RAM by the system
 
@@ -41,7 +41,13 @@ class KeptValues:
         return (value if copier is None else copier(value) for copier, value, _, _ in found)
 
     def keep(self, key: str, value: Any, sequence: int = 0, epoch: int = 0) -> None:
-        """Keep a copy of a value that was just read or given; nothing is kept of what cannot be copied cheaply."""
+        """Keep a copy of a value that was just read or given; nothing is kept of what cannot be copied cheaply.
+
+        A newer value, which another thread has kept meanwhile, stays.
+        """
+        known = self.values.get(key)
+        if known is not None and known[2] > sequence:
+            return
         numpy = sys.modules.get("numpy")
         if numpy is not None and type(value) is numpy.ndarray and not value.dtype.hasobject:
             if value.nbytes > _KEPT_BYTES:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from exca.cachedict import CacheDict
+from exca.cachedict._folder_items import FolderItems
+from exca.cachedict._ram import KeptValues
 
 
 @dataclass
@@ -105,6 +107,34 @@ def test_what_is_written_again_meanwhile_is_not_left_out(tmp_path: Path) -> None
         if key == "k1":
             cache["k4"] = {"a": 2}
     assert seen == [("k0", 1), ("k1", 1), ("k2", 1), ("k3", 1), ("k4", 2), ("k5", 1)]
+
+
+def test_a_newer_value_is_not_replaced_by_what_a_thread_read_before() -> None:
+    kept = KeptValues()
+    kept.keep("a", [2], sequence=2)
+    kept.keep("a", [1], sequence=1)
+    assert kept.values["a"][1:3] == ([2], 2)
+
+
+def test_what_another_thread_keeps_meanwhile_is_not_taken_for_the_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache: CacheDict[Any] = CacheDict(tmp_path, keep_in_ram=True)
+    cache["a"] = 2
+    CacheDict[Any](tmp_path)["b"] = 1
+    assert "b" in cache, "something has changed: what is kept of a is looked up again"
+    items = cast("FolderItems", cache._items)
+    find, kept = items._catalog.find, items._kept
+    assert kept is not None
+
+    def found(key: str) -> Any:
+        kept.values[key] = (None, 1, 0, 0)  # of an older record
+        return find(key)
+
+    monkeypatch.setattr(items._catalog, "find", found)
+    assert cache["a"] == 2
+    monkeypatch.undo()
+    assert cache["a"] == 2
 
 
 @pytest.mark.parametrize("keep", [False, True])
