@@ -72,8 +72,9 @@ class Taker:
         with self._lock:
             self._begun = False
         if not self._buffer and self._groups:
-            self._buffer.extend(self._groups.popleft())
-            self._share = 0  # nothing else beside it
+            with self._lock:
+                self._share = 0  # nothing else beside it, and nothing of it goes back
+                self._buffer.extend(self._groups.popleft())
             return True
         self._share = math.ceil((len(self._waiting) + len(self._buffer)) / self._peers)
         return bool(self._buffer) or self._claim(0, stored)

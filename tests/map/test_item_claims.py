@@ -9,13 +9,18 @@ import sys
 import threading
 import time
 import typing as tp
+from collections import deque
 from pathlib import Path
 
 import pytest
 from mapped import Batched, Counted, Fibonacci, Listed, Loading, counts, first, workers
 
+from exca.cachedict import CacheDict
 from exca.liveness import Stamp
 from exca.map._claims import FolderClaims
+from exca.map._marks import Marks
+from exca.map._taking import Taker
+from exca.map._work import Work
 
 PROGRAM = """
 import json, pathlib, sys
@@ -226,3 +231,26 @@ def test_kill_at_any_moment_leaves_a_cache_that_the_next_call_completes(tmp_path
     assert first(config.process(range(300))) == list(range(300))
     assert max(counts(trace).values()) <= 2
     assert not list((config.infra.uid_folder() / "claims").iterdir())
+
+
+def test_what_is_tried_by_itself_is_not_given_back_while_it_is_set_out(tmp_path: Path) -> None:
+    items = {str(number): number for number in range(4)}
+    work = Work("place", str(tmp_path), None, Counted.process, items, CacheDict(tmp_path), force=False)
+    claims = FolderClaims(str(tmp_path))
+    taker = Taker(work, claims, Marks(), workers=1, nested=False, streams=True)
+    assert taker.begin(0)
+    assert [taker.next_key(0, 0) for _ in range(4)] == list(items)
+    taker.isolate(list(items))
+
+    class Watched(deque[str]):
+        def extend(self, keys: tp.Iterable[str]) -> None:
+            super().extend(keys)
+            taker._moved = 0.0
+            patrol = threading.Thread(target=taker.let_go)
+            patrol.start()
+            patrol.join(0.1)  # it waits until the items are set out
+
+    taker._buffer = Watched()
+    assert taker.begin(0)
+    assert [taker.next_key(0, 0), taker.next_key(0, 0)] == ["0", "1"]
+    claims.release()
