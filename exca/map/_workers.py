@@ -111,8 +111,9 @@ class _Round:
     def compute(self, keys: Sequence[str]) -> list[str]:
         """Returns what is still missing, to be computed by others or in another round."""
         todo = {key: self.work.items[key] for key in keys}
-        jobs = self._submit(todo)
+        jobs: list[execution.Job] = []
         try:
+            self._submit(todo, jobs)
             left = self._watch(jobs, list(keys))
         except KeyboardInterrupt as interrupt:
             self._interrupted(jobs, interrupt)
@@ -128,7 +129,8 @@ class _Round:
 
     # ------------------------------------------------------------------ submitting
 
-    def _submit(self, todo: Mapping[str, Any]) -> list[execution.Job]:
+    def _submit(self, todo: Mapping[str, Any], jobs: list[execution.Job]) -> None:
+        """Submit workers for some items; `jobs` has them as soon as there are any."""
         count = self._workers(len(todo))
         settings, title = self.items.settings, self.items.method.title
         initializer = functools.partial(prepare_worker, main_name(), os.getcwd())
@@ -143,9 +145,8 @@ class _Round:
             # In one pickle, once for all workers: items may be big, and of classes that the config knows too.
             arguments = (execution.Shared((self.items.config, dict(todo))), self.items.method.field, order)
             calls = [execution.Call(_drain_there, arguments, name=name) for _ in range(count)]
-        jobs = executor.submit(calls)
+        jobs += executor.submit(calls)
         self._link_code(jobs[0])
-        return jobs
 
     def _link_code(self, job: execution.Job) -> None:
         entry = self.items.entry
@@ -231,6 +232,8 @@ class _Round:
         text = f"{stored} of {len(self.work.items)} items are stored"
         if stopped:
             text += "; the workers were stopped, and the next call goes on from there"
+        elif not jobs:
+            text += "; whether workers were submitted is not known: those that were go on"
         else:
             ids = ", ".join(job.job_id for job in jobs[:3]) + (", ..." if len(jobs) > 3 else "")
             text += f"; the workers go on ({ids}): call the method again to come back to them"

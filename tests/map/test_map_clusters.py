@@ -9,6 +9,7 @@ import textwrap
 import time
 import typing as tp
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pydantic
@@ -241,3 +242,33 @@ Counted(trace=pathlib.Path({str(trace)!r}), seconds=0.3, infra=infra).process(ra
             config = Counted(trace=trace, infra={"folder": f"{tmp_path / 'cache'}{cluster}"})
             assert first(config.process(range(16))) == list(range(16)), "shares the work with those who go on"
             assert counts(trace) == dict.fromkeys(range(16), 1)
+
+
+def test_a_refused_submission_leaves_no_folder_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Counted(infra={"folder": tmp_path, "cluster": "local"})
+
+    def refuse(*args: tp.Any, **kwargs: tp.Any) -> tp.Any:
+        raise OSError("the scheduler takes nothing")
+
+    monkeypatch.setattr("exca.map._workers.execution.make_executor", lambda *_, **__: SimpleNamespace(submit=refuse))
+    with pytest.raises(OSError, match="takes nothing"):
+        config.process(range(3))
+    assert list(tmp_path.rglob("runs/*")) == []
+    assert list(tmp_path.rglob("runs")), "it was made, and is gone"
+
+
+@pytest.mark.slow
+def test_workers_are_named_when_ctrl_c_comes_right_after_their_submission(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Counted(infra={"folder": tmp_path, "cluster": "local", "max_workers": 2})
+
+    def interrupt(*args: tp.Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("exca.map._workers._Round._link_code", interrupt)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        config.process(range(3))
+    assert "the workers go on (" in caught.value.__notes__[-1]
+    monkeypatch.undo()
+    assert first(config.process(range(3))) == [0, 1, 2]
