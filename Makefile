@@ -26,7 +26,7 @@ test-slurm: $(VENV)/.dev  ## Run the tests on a real Slurm of two nodes, install
 	@[ "$$(id -u)" != 0 ] || $(BIN)/python tests/slurm/cluster.py install || echo "make: no Slurm; its tests will be skipped"
 	$(BIN)/python -m pytest -n $(WORKERS) -m "slurm and not alone"
 
-test-slurm-large: $(VENV)/.dev  ## Run there what takes the whole machine for minutes: thousands of jobs
+test-slurm-large: $(VENV)/.dev  ## Run there what takes the whole cluster for itself: thousands of jobs
 	$(BIN)/python -m pytest -m "slurm and alone"
 
 lint: $(VENV)/.dev  ## Check style, format and types

@@ -178,6 +178,7 @@ def test_an_app_that_knows_nothing_of_this_package(tmp_path: Path) -> None:
     assert f"folder='{tmp_path}/third/1'" in table[1]["value"]
 
 
+@pytest.mark.alone  # its jobs take every node
 def test_what_was_cancelled_in_the_queue_is_not_submitted_again_by_the_same_sweep(app: App, slurm: Cluster) -> None:
     """Slurm forgets single elements that are cancelled before they start. Who cancels them wants them to end."""
     first = app.start("hydra.launcher.cpus_per_task=8")  # a whole node
