@@ -109,9 +109,6 @@ class KeptValues:
         except Exception:
             self.values[key] = (None, value, 0, 0)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.values)
-
 
 def _copier(value: Any) -> Callable[[Any], Any]:
     numpy = sys.modules.get("numpy")

@@ -209,33 +209,31 @@ def test_a_warned_call_that_can_save_its_state_goes_on_later(node: Node, tmp_pat
     assert jobs[1].result() == 2
 
 
+def preempted_once(node: Node, job: QueuedJob, begun: Path, gate: Path) -> None:
+    """Warn the agent once the call has come so far, and let the agent's next life finish it."""
+    agent = node.start()
+    until(marked(begun))
+    agent.send_signal(signal.SIGUSR2)
+    assert agent.wait(PATIENCE_S) == 1
+    assert node.requeued
+    assert job.status() == "running"
+    gate.touch()
+    assert node.run() == 0
+
+
 @pytest.mark.parametrize("kind", [Loading, LoadingWithoutSaving])
 def test_a_warning_that_comes_while_a_call_is_loaded_is_not_lost(
     node: Node, tmp_path: Path, kind: type[Loading]
 ) -> None:
     [job] = node.submit([Call(kind(str(tmp_path)))], limit_s=LONG)
-    agent = node.start()
-    until(marked(tmp_path / "loading"))
-    agent.send_signal(signal.SIGUSR2)
-    assert agent.wait(PATIENCE_S) == 1
-    assert node.requeued
-    assert job.status() == "running"
-    (tmp_path / "gate").touch()
-    assert node.run() == 0
+    preempted_once(node, job, tmp_path / "loading", tmp_path / "gate")
     assert job.result() == []  # what had not begun had nothing to save
 
 
 @pytest.mark.slow
 def test_a_preempted_call_begins_again(node: Node, tmp_path: Path) -> None:
     [job] = node.submit([Call(mark_and_wait, (str(tmp_path / "mark"), str(tmp_path / "gate")))], limit_s=LONG)
-    agent = node.start()
-    until(marked(tmp_path / "mark"))
-    agent.send_signal(signal.SIGUSR2)
-    assert agent.wait(PATIENCE_S) == 1
-    assert node.requeued
-    assert job.status() == "running"
-    (tmp_path / "gate").touch()
-    assert node.run() == 0
+    preempted_once(node, job, tmp_path / "mark", tmp_path / "gate")
     assert job.status() == "completed"
 
 
